@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -13,8 +14,7 @@ var (
 	// ErrNotFound is returned by Get when the key does not exist.
 	ErrNotFound = errors.New("key not found")
 	// ErrConflict is returned by Commit when a condition did not hold. Nothing
-	// of that Txn was applied. Every other error of Commit means that the Txn
-	// may or may not have happened.
+	// of that Txn was applied. See DB.Commit for what other errors mean.
 	ErrConflict = errors.New("condition did not hold")
 	// ErrCompacted is yielded by Watch when the changes asked for are no longer
 	// kept. The caller reads the state anew and watches from that revision.
@@ -22,6 +22,9 @@ var (
 	// ErrTooLarge is returned by Commit for a Txn with more operations, or a key
 	// or value longer, than the engine takes. Nothing was applied.
 	ErrTooLarge = errors.New("transaction too large")
+	// ErrInvalid is returned by Commit for a Txn that no engine takes: an empty
+	// key, or a key written twice. Nothing was applied.
+	ErrInvalid = errors.New("transaction not valid")
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("store is closed")
 )
@@ -62,14 +65,16 @@ type Op struct {
 }
 
 // Txn is applied as a whole when all conditions hold, else not at all. A key
-// may be written at most once in one Txn.
+// may be written at most once in one Txn. To delete a key that does not exist
+// is allowed and changes nothing.
 type Txn struct {
 	If   []Cond
 	Then []Op
 }
 
 // Change is what one Commit did to the watched prefix, in the order of its
-// operations.
+// operations, without deletes of keys that did not exist. The receiver owns
+// the slices; the Value of a delete is empty.
 type Change struct {
 	Rev int64
 	Ops []Op
@@ -89,10 +94,11 @@ type DB interface {
 	Scan(ctx context.Context, r Range) iter.Seq2[KV, error]
 
 	// Commit applies the Txn if all conditions hold and returns the revision it
-	// created; revisions grow strictly, one for each Txn. The change is durable
-	// on return. ErrConflict and ErrTooLarge: nothing happened. Any other
-	// error: the Txn may have happened, now or later; the caller finds out by
-	// reading what it wrote.
+	// created; revisions grow strictly, one for each Txn, also for one that
+	// changes nothing. The change is durable on return. ErrConflict,
+	// ErrTooLarge, ErrInvalid and ErrClosed: nothing happened. Any other error,
+	// that of ctx included: the Txn may have happened, now or later; the caller
+	// finds out by reading what it wrote.
 	Commit(ctx context.Context, txn Txn) (rev int64, err error)
 
 	// Watch yields every Change with a key under prefix and a revision > from,
@@ -103,7 +109,7 @@ type DB interface {
 	Watch(ctx context.Context, prefix []byte, from int64) iter.Seq2[Change, error]
 
 	// Close waits for commits in flight and releases the engine. Watches end
-	// with ErrClosed.
+	// with ErrClosed. It must not be called from the body of a Scan.
 	Close() error
 }
 
@@ -127,4 +133,45 @@ func OpLimit(db DB) int {
 		return l.MaxOps()
 	}
 	return MaxOps
+}
+
+// Check tells whether a Txn is one that an engine with these limits takes: at
+// most ops conditions, at most ops changes, no key longer than key bytes, keys
+// and values together at most total bytes. The error is ErrTooLarge or
+// ErrInvalid. Engines call it before anything else.
+func Check(txn Txn, ops, key, total int) error {
+	if len(txn.If) > ops || len(txn.Then) > ops {
+		return fmt.Errorf("%w: %d conditions and %d changes, the limit is %d of each", ErrTooLarge, len(txn.If), len(txn.Then), ops)
+	}
+	for _, c := range txn.If {
+		if err := checkKey(c.Key, key); err != nil {
+			return err
+		}
+	}
+	size := 0
+	seen := make(map[string]struct{}, len(txn.Then))
+	for _, op := range txn.Then {
+		if err := checkKey(op.Key, key); err != nil {
+			return err
+		}
+		if _, twice := seen[string(op.Key)]; twice {
+			return fmt.Errorf("%w: key %q is written twice", ErrInvalid, op.Key)
+		}
+		seen[string(op.Key)] = struct{}{}
+		size += len(op.Key) + len(op.Value)
+	}
+	if size > total {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, size, total)
+	}
+	return nil
+}
+
+func checkKey(key []byte, limit int) error {
+	switch {
+	case len(key) == 0:
+		return fmt.Errorf("%w: empty key", ErrInvalid)
+	case len(key) > limit:
+		return fmt.Errorf("%w: a key of %d bytes, the limit is %d", ErrTooLarge, len(key), limit)
+	}
+	return nil
 }
