@@ -1,0 +1,59 @@
+package chain
+
+// Network is what is commonly known of a public chain; the priors of a Monitor come from it until it has learned better.
+type Network struct {
+	Name     string
+	Interval int64 // ms between blocks
+	Regular  bool  // fixed slots
+	Routine  int   // reorg depth of daily life
+}
+
+// Known looks up a network by family and chain id: EVM ids are decimal, Bitcoin ids are main, test, testnet4, signet, simnet or regtest.
+// Source of the EVM ids: the ethereum-lists/chains registry; intervals are the chains' published block times.
+func Known(f Family, id string) (Network, bool) {
+	n, ok := networks[f][id]
+	return n, ok
+}
+
+var networks = map[Family]map[string]Network{
+	EVM: {
+		"1":        {"Ethereum", 12000, true, 1},
+		"10":       {"OP Mainnet", 2000, true, 1},
+		"25":       {"Cronos", 600, false, 1},
+		"56":       {"BNB Smart Chain", 750, true, 2},
+		"61":       {"Ethereum Classic", 13000, false, 2},
+		"100":      {"Gnosis", 5000, true, 1},
+		"130":      {"Unichain", 1000, true, 1},
+		"137":      {"Polygon", 2000, true, 32},
+		"146":      {"Sonic", 600, false, 1},
+		"250":      {"Fantom", 1000, false, 1},
+		"324":      {"ZKsync Era", 1000, false, 1},
+		"1101":     {"Polygon zkEVM", 3000, false, 1},
+		"1284":     {"Moonbeam", 6000, true, 2},
+		"1337":     {"a development chain", 0, false, 1},
+		"5000":     {"Mantle", 2000, true, 1},
+		"8453":     {"Base", 2000, true, 1},
+		"31337":    {"a development chain (anvil)", 0, false, 1},
+		"42161":    {"Arbitrum One", 250, false, 1},
+		"42220":    {"Celo", 1000, true, 1},
+		"43114":    {"Avalanche C-Chain", 2000, false, 1},
+		"59144":    {"Linea", 2000, true, 1},
+		"80002":    {"Polygon Amoy", 2000, true, 32},
+		"81457":    {"Blast", 2000, true, 1},
+		"84532":    {"Base Sepolia", 2000, true, 1},
+		"421614":   {"Arbitrum Sepolia", 250, false, 1},
+		"534352":   {"Scroll", 3000, false, 1},
+		"560048":   {"Hoodi", 12000, true, 2},
+		"17000":    {"Holesky", 12000, true, 2},
+		"11155111": {"Sepolia", 12000, true, 2},
+		"11155420": {"OP Sepolia", 2000, true, 1},
+	},
+	Bitcoin: {
+		"main":     {"Bitcoin", 600000, false, 1},
+		"test":     {"Bitcoin testnet3", 600000, false, 3},
+		"testnet4": {"Bitcoin testnet4", 600000, false, 3},
+		"signet":   {"Bitcoin signet", 600000, false, 1},
+		"simnet":   {"a Bitcoin simulation network", 0, false, 1},
+		"regtest":  {"a Bitcoin regression-test network", 0, false, 1},
+	},
+}
