@@ -1,0 +1,4 @@
+package incident
+
+// Version is the version of every payload that Encode writes.
+const Version = 1

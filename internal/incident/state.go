@@ -1,0 +1,176 @@
+package incident
+
+// State is one incident as its events tell it. It is a value: Apply returns a
+// new one and never changes anything that an older one refers to, so a State
+// may be read from any goroutine while newer ones are made. Readers must not
+// change what its slices and maps hold. All times are unix milliseconds UTC;
+// 0 means unknown.
+type State struct {
+	Number   int64  // the number people say, "#42"
+	ID       string // the id that declare was given
+	Declared bool   // false: nothing has happened here yet
+	Drill    bool
+
+	Title    string
+	Summary  string
+	Severity Severity
+	Status   Status
+
+	Components []string // as given, no duplicates
+	Chains     []string
+
+	ImpactBeganAt int64
+	DetectedAt    int64
+	DeclaredAt    int64
+	ResolvedAt    int64 // 0 while open, and again after reopen
+	ReviewedAt    int64
+	DeclaredBy    string // actor
+	Validation    string // how recovery was checked, set by Resolve
+
+	Roles            []Assignment // in the order in which they were given
+	PendingHandovers []HandOver   // at most one a role
+	Timeline         Timeline
+	Tasks            []Task   // T1, T2, ...
+	Links            []Link   // L1, L2, ... without the removed ones
+	Updates          []Update // U1, U2, ... the discarded ones too
+	Signals          []Signal // attached now, in the order of attaching
+	Audiences        []Audience
+
+	MergedInto int64   // 0: not merged
+	Absorbed   []int64 // incidents that were merged into this one
+
+	Position int64 // global offset of the newest event applied; -1: none (see New)
+	LastAt   int64 // time of the newest event applied
+
+	lastTask, lastLink, lastUpdate        int
+	titleFrom, summaryFrom, validatedFrom int64 // offsets of the events that last set these texts
+}
+
+// New is the state before the first event of incident number. Decide takes the
+// number and the id for the declared event from it.
+func New(number int64, id string) State {
+	return State{Number: number, ID: id, Position: -1, titleFrom: -1, summaryFrom: -1, validatedFrom: -1}
+}
+
+// Assignment is one person in one role.
+type Assignment struct {
+	Role   Role
+	Person string // handle
+	Since  int64
+	By     string // actor who assigned
+}
+
+// HandOver is a role offered to somebody who has not answered yet.
+type HandOver struct {
+	Role   Role
+	From   string // handle of the holder when it was offered; "" when vacant
+	To     string // handle
+	Note   string
+	At     int64
+	By     string // actor who offered
+	Offset int64
+}
+
+// Task is something to be done by somebody.
+type Task struct {
+	ID       string // "T1"
+	Title    string
+	Assignee string // handle; "" is nobody
+	Due      int64
+	Done     bool
+	DoneAt   int64
+	DoneBy   string // actor
+	At       int64  // added
+	By       string // actor who added
+	Offset   int64
+	Redacted bool // the title was blanked
+}
+
+// Link is a pointer to something outside.
+type Link struct {
+	ID       string // "L1"
+	URL      string // http or https; "" when redacted
+	Title    string
+	At       int64
+	By       string
+	Offset   int64
+	Redacted bool
+}
+
+// UpdateState is the life of an update.
+type UpdateState string
+
+// A published update stays published: a correction is a new update.
+const (
+	UpdateDraft       UpdateState = "draft"
+	UpdateIsApproved  UpdateState = "approved"
+	UpdateIsPublished UpdateState = "published"
+	UpdateIsDiscarded UpdateState = "discarded"
+)
+
+// Update is what one audience is told.
+type Update struct {
+	ID         string // "U1"
+	Audience   string // "public", or another lower-case name
+	Headline   string
+	Text       string
+	Phase      string            // investigating, identified, monitoring, resolved
+	Components map[string]string // component -> operational, degraded_performance, partial_outage, major_outage, under_maintenance
+	NextDue    int64             // when the next update is promised; 0: nothing promised
+
+	State        UpdateState
+	DraftedBy    string // actor
+	DraftedAt    int64
+	Author       string // actor who last wrote the text; who approves must be another
+	EditedAt     int64  // 0: never edited
+	ApprovedBy   string // "" unless the text as it stands is approved
+	ApprovedAt   int64
+	SelfApproved bool // the author approved alone, as nobody else held a role
+	PublishedBy  string
+	PublishedAt  int64
+	DiscardedBy  string
+	DiscardedAt  int64
+	Offset       int64 // of the draft
+	Redacted     bool  // the text was blanked
+
+	textFrom, audienceFrom int64
+}
+
+// Audience is what one audience last heard and when it hears again.
+type Audience struct {
+	Name       string
+	LastUpdate string // id of the newest published update
+	LastAt     int64
+	NextDue    int64 // 0: no update is due
+}
+
+// Signal states.
+const (
+	SignalOpen    = "open"
+	SignalCleared = "cleared"
+)
+
+// Signal is an attached signal as it was last reported to this incident. It is
+// a copy: the signal itself lives in its source's stream.
+type Signal struct {
+	ID           string   `json:"signal"`
+	Source       string   `json:"source,omitempty"`
+	Kind         string   `json:"kind,omitempty"`
+	Title        string   `json:"title,omitempty"`
+	Subject      string   `json:"subject,omitempty"`
+	Severity     Severity `json:"severity,omitempty"`
+	Reason       string   `json:"reason,omitempty"` // why the source says it fires
+	Chain        string   `json:"chain,omitempty"`
+	Component    string   `json:"component,omitempty"`
+	State        string   `json:"state,omitempty"` // open, cleared
+	Acknowledged bool     `json:"acknowledged,omitempty"`
+	Count        int64    `json:"count,omitempty"`
+	OpenedAt     int64    `json:"opened_at,omitempty"`
+	LastAt       int64    `json:"last_at,omitempty"`
+	ClearedAt    int64    `json:"cleared_at,omitempty"`
+	Correlation  string   `json:"correlation,omitempty"` // why it belongs to this incident
+
+	AttachedAt int64  `json:"-"`
+	AttachedBy string `json:"-"`
+	Offset     int64  `json:"-"` // of the event that attached it
+}
