@@ -14,18 +14,19 @@ import (
 // Bounds of what is kept of one observation. What is longer is cut and ends
 // with a mark; it is never refused, so that an alert is not lost for its form.
 const (
-	MaxKey       = 512 // bytes; longer keys must be hashed by the decoder
-	MaxTitle     = 300 // runes
-	MaxReason    = 4000
-	MaxWord      = 200 // kind, subject, chain, component, a label's name
-	MaxGroup     = 512
-	MaxLabel     = 1000 // a label's value
-	MaxLabels    = 64
-	MaxLinks     = 16
-	MaxURL       = 2048
-	MaxEvidence  = 32 << 10 // bytes; larger evidence is left out
-	DroppedLabel = "tocsin_labels_dropped"
-	mark         = "…"
+	MaxKey        = 512 // bytes; longer keys must be hashed by the decoder
+	MaxTitle      = 300 // runes
+	MaxReason     = 4000
+	MaxWord       = 200 // kind, subject, chain, component, a label's name
+	MaxGroup      = 512
+	MaxLabel      = 1000 // a label's value
+	MaxLabels     = 64
+	MaxLabelBytes = 32 << 10 // of all names and values
+	MaxLinks      = 16
+	MaxURL        = 1024
+	MaxEvidence   = 32 << 10 // bytes; larger evidence is left out
+	DroppedLabel  = "tocsin_labels_dropped"
+	mark          = "…"
 )
 
 // Bounded returns the observation inside the bounds above: strings are valid
@@ -57,22 +58,28 @@ func boundLabels(in map[string]string) map[string]string {
 		return nil
 	}
 	out := make(map[string]string, min(len(in), MaxLabels+1))
-	note, dropped := in[DroppedLabel], 0
+	note, dropped, kept, size := Line(in[DroppedLabel], MaxWord), 0, 0, 0
 	for _, k := range slices.Sorted(maps.Keys(in)) {
-		name := Line(k, MaxWord)
+		name, value := Line(k, MaxWord), Text(in[k], MaxLabel)
+		_, twice := out[name]
 		switch {
-		case k == DroppedLabel || name == "":
-		case len(out) == MaxLabels:
+		case name == DroppedLabel || name == "":
+		case twice || kept == MaxLabels || size+len(name)+len(value) > MaxLabelBytes:
 			dropped++
 		default:
-			out[name] = Text(in[k], MaxLabel)
+			out[name] = value
+			kept++
+			size += len(name) + len(value)
 		}
 	}
 	if dropped > 0 {
-		note = fmt.Sprintf("%d labels dropped, %d kept", dropped, MaxLabels)
+		note = fmt.Sprintf("%d labels dropped, %d kept", dropped, kept)
 	}
 	if note != "" {
-		out[DroppedLabel] = Line(note, MaxWord)
+		out[DroppedLabel] = note
+	}
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }

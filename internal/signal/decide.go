@@ -1,5 +1,9 @@
 package signal
 
+// wellEvery is how often a resolve without a start is remembered for a key that
+// is not open, in milliseconds.
+const wellEvery = 24 * 3600_000
+
 // Verdict says what Judge made of an observation, for counting.
 type Verdict string
 
@@ -27,9 +31,9 @@ func Decide(s State, o Observation) []Body {
 // With the sender's times, the order of arrival does not matter: a key is open
 // when the newest start that anybody named lies after everything that resolves
 // reach (the later of a resolve's start and end); a firing that lies before is
-// a replay, unless it comes later than ReplayWindow after the clear. A resolve
-// that names the start of the open episode always clears it, whatever the
-// clocks say. Without the sender's times the order of arrival decides: a resolve
+// a replay, unless it comes later than ReplayWindow after the clear. So a
+// resolve that names the start of the open episode always clears it, whatever
+// the clocks say. Without the sender's times the order of arrival decides: a resolve
 // clears, a firing after it opens a new episode.
 //
 // Nothing is logged for what changes nothing. Repeats, and titles that change,
@@ -91,19 +95,18 @@ func end(r record, o Observation) ([]Body, Verdict) {
 	reach := max(o.StartsAt, o.EndsAt)
 	if r.sig.State != StateOpen {
 		// Only a resolve that says when is worth remembering, and only when it
-		// says something new; what is already cleared has been heard.
-		if reach <= r.reach || r.sig.ID != "" && o.StartsAt <= r.sig.StartsAt {
+		// says something new. One without a start may come every minute from a
+		// sender that just says all is well, so it is remembered once a day.
+		switch {
+		case reach <= r.reach,
+			o.StartsAt != 0 && r.sig.ID != "" && o.StartsAt <= r.sig.StartsAt,
+			o.StartsAt == 0 && r.reach != 0 && o.At-r.at < wellEvery:
 			return nil, VerdictDropped
 		}
 		return []Body{Missed{Key: o.Key, EndsAt: o.EndsAt, Reach: reach}}, VerdictDropped
 	}
-	timed := reach != 0 && r.sig.StartsAt != 0
-	if timed && reach < r.sig.StartsAt && o.StartsAt != r.sig.StartsAt {
+	if reach != 0 && reach < r.sig.StartsAt {
 		return nil, VerdictReplayed
-	}
-	// An end that names no time covers what we know of.
-	if reach == 0 {
-		reach = o.At
 	}
 	return []Body{Cleared{Signal: r.sig.ID, Key: o.Key, Reason: o.Reason, EndsAt: o.EndsAt, Reach: max(reach, r.sig.StartsAt)}}, VerdictCleared
 }

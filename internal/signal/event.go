@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -130,14 +131,16 @@ func (b Blank) Type() string { return b.Name }
 
 const version = 1
 
-// Encode returns the event's name, its version and its payload as JSON. It
-// fails only for Evidence that is not JSON.
+// Encode returns the event's name, its version and its payload as JSON, at most
+// 200 KiB for what Decide returns. It fails only for Evidence that is not JSON.
 func Encode(b Body) (typ string, ver int, data []byte, err error) {
-	data, err = json.Marshal(b)
-	if err != nil {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // pages escape; here it would only cost room
+	if err := enc.Encode(b); err != nil {
 		return "", 0, nil, fmt.Errorf("encode %s: %w", b.Type(), err)
 	}
-	return b.Type(), version, data, nil
+	return b.Type(), version, bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
 // Decode is the inverse of Encode. Nil data gives Blank, an unknown type or a

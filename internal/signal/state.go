@@ -23,7 +23,7 @@ type State struct {
 	// that event had one.
 	Position int64
 
-	shard []map[string]record // nil, or of length shards
+	shard []map[string]*record // nil, or of length shards
 	open  int
 }
 
@@ -52,30 +52,33 @@ func (s State) get(key string, drill bool) (record, bool) {
 	}
 	k := slot(key, drill)
 	r, ok := s.shard[shardOf(k)][k]
-	return r, ok
+	if !ok {
+		return record{}, false
+	}
+	return *r, true
 }
 
 func (s State) put(key string, drill bool, r record, now int64) State {
 	k := slot(key, drill)
 	n := shardOf(k)
 	if s.shard == nil {
-		s.shard = make([]map[string]record, shards)
+		s.shard = make([]map[string]*record, shards)
 	} else {
 		s.shard = slices.Clone(s.shard)
 	}
-	m := make(map[string]record, len(s.shard[n])+1)
+	m := make(map[string]*record, len(s.shard[n])+1)
 	for k2, r2 := range s.shard[n] {
 		if r2.sig.State == StateOpen || now-r2.at <= Retention {
 			m[k2] = r2
 		}
 	}
-	if s.shard[n][k].sig.State == StateOpen {
+	if old := s.shard[n][k]; old != nil && old.sig.State == StateOpen {
 		s.open--
 	}
 	if r.sig.State == StateOpen {
 		s.open++
 	}
-	m[k] = r
+	m[k] = &r
 	s.shard[n] = m
 	return s
 }
