@@ -32,7 +32,7 @@ type Options struct {
 
 // DB implements store.DB, store.Elector and store.Revisioner.
 type DB struct {
-	seat.Seats
+	seats   seat.Seats
 	maxOps  int
 	changes *ring.Ring
 
@@ -202,6 +202,11 @@ func (d *DB) Revision(ctx context.Context) (int64, error) {
 	return d.rev, nil
 }
 
+// Lead is store.Elector.Lead among the users of this DB.
+func (d *DB) Lead(ctx context.Context, name string, run func(context.Context) error) error {
+	return d.seats.Lead(ctx, name, run)
+}
+
 // Close is store.DB.Close. Leaders lose what they lead.
 func (d *DB) Close() error {
 	d.mu.Lock()
@@ -211,6 +216,6 @@ func (d *DB) Close() error {
 	}
 	d.closed = true
 	d.changes.Close()
-	d.Seats.Close()
+	d.seats.Close()
 	return nil
 }
