@@ -14,7 +14,6 @@ type Base struct {
 	Open    int     // number of open incidents (title bar and navigation)
 	Worst   string  // severity of the worst open incident, "" when none
 	Notice  *Notice // one sentence left over from the previous request (flash); nil = none
-	LocalTZ string  // unused by regions; IANA name a person chose for hover text, "" = the browser's
 }
 
 // Person is who looks at a page.
@@ -43,8 +42,10 @@ type Notice struct {
 // the browser makes the command id, disables the button until the answer and shows a refusal in place.
 type Action struct {
 	Label   string         // verb on the button
-	Command string         // command name as in the API: complete_task, approve_update, ...
-	Args    map[string]any // arguments of the command
+	Command string         // command name as in the API: complete_task, approve_update, ...; "" = a link, see Href
+	Args    map[string]any // arguments of the command; the value "@me" becomes the viewer's handle in the browser
+	On      int64          // number of the incident the command goes to; 0 = the incident of the page
+	Href    string         // when Command is empty: local address to go to
 	Ask     string         // a question to confirm first; "" = act at once
 	Undo    *Action        // inverse command offered in the confirmation toast; nil = no inverse
 	Tone    string         // "" plain, "main" the thing to do, "grave" hard to take back

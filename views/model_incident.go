@@ -16,6 +16,7 @@ type IncidentPage struct {
 	Roles     Roles         // region roles
 	Links     Links         // region links
 	Comms     Comms         // region comms
+	Mine      []Action       // phone, while nobody commands: "I have it", "Not me" (page, not region: may depend on the viewer)
 	Commands  []CommandHint // grammar of the composer, for the help list and the palette
 	People    []Candidate   // people who can be named (palette, phone buttons)
 	OlderHref string        // where earlier timeline entries are; "" = all are shown
@@ -155,7 +156,7 @@ type Role struct {
 	Name    string   // words on screen: "Comms lead"
 	Holders []Holder // empty = vacant
 	Needed  bool     // a vacancy is a warning
-	Take    *Action  // "I take it" (args use person "me"; the server reads the session); nil = not offered
+	Take    *Action  // "I take it" (args use person "@me"); nil = not offered
 }
 
 // Holder is one person holding a role.
