@@ -74,21 +74,35 @@ func begin(source string, r record, o Observation) ([]Body, Verdict) {
 }
 
 func again(r record, o Observation) ([]Body, Verdict) {
-	if o.StartsAt != 0 && o.StartsAt < r.sig.StartsAt {
+	if o.StartsAt != 0 && o.StartsAt < r.start {
 		return nil, VerdictReplayed
 	}
 	due := o.At-r.sig.LastAt >= RepeatEvery
+	start := max(o.StartsAt, r.start)
 	switch {
-	case o.Severity != r.sig.Severity, o.StartsAt > r.sig.StartsAt, due && o.Title != r.sig.Title:
-		return []Body{Updated{Signal: r.sig.ID, Key: o.Key, Severity: o.Severity, Title: o.Title, Reason: o.Reason, StartsAt: o.StartsAt}}, VerdictUpdated
+	case o.Severity != r.sig.Severity, due && o.Title != r.sig.Title:
+		return []Body{Updated{Signal: r.sig.ID, Key: o.Key, Severity: o.Severity, Title: o.Title, Reason: o.Reason, StartsAt: start}}, VerdictUpdated
 	case due:
-		b := Repeated{Signal: r.sig.ID, Key: o.Key}
+		b := Repeated{Signal: r.sig.ID, Key: o.Key, StartsAt: start}
 		if o.Reason != r.sig.Reason {
 			b.Reason = o.Reason
 		}
 		return []Body{b}, VerdictRepeated
 	}
 	return nil, VerdictRepeated
+}
+
+// Heard returns s with what o says that is worth knowing but not worth an event
+// of its own: a newer start of an open signal, which the next repeat logs. Call
+// it for every observation after applying its events. What it remembers is lost
+// with the State.
+func Heard(s State, o Observation) State {
+	r, ok := s.get(o.Key, o.Drill)
+	if !ok || r.sig.State != StateOpen || !o.Firing || o.Ack || o.StartsAt <= r.start {
+		return s
+	}
+	r.start = o.StartsAt
+	return s.put(o.Key, o.Drill, r, o.At)
 }
 
 func end(r record, o Observation) ([]Body, Verdict) {
@@ -99,14 +113,14 @@ func end(r record, o Observation) ([]Body, Verdict) {
 		// sender that just says all is well, so it is remembered once a day.
 		switch {
 		case reach <= r.reach,
-			o.StartsAt != 0 && r.sig.ID != "" && o.StartsAt <= r.sig.StartsAt,
+			o.StartsAt != 0 && r.sig.ID != "" && o.StartsAt <= r.start,
 			o.StartsAt == 0 && r.reach != 0 && o.At-r.at < wellEvery:
 			return nil, VerdictDropped
 		}
 		return []Body{Missed{Key: o.Key, EndsAt: o.EndsAt, Reach: reach}}, VerdictDropped
 	}
-	if reach != 0 && reach < r.sig.StartsAt {
+	if reach != 0 && reach < r.start {
 		return nil, VerdictReplayed
 	}
-	return []Body{Cleared{Signal: r.sig.ID, Key: o.Key, Reason: o.Reason, EndsAt: o.EndsAt, Reach: max(reach, r.sig.StartsAt)}}, VerdictCleared
+	return []Body{Cleared{Signal: r.sig.ID, Key: o.Key, Reason: o.Reason, EndsAt: o.EndsAt, Reach: max(reach, r.start)}}, VerdictCleared
 }

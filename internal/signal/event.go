@@ -52,8 +52,8 @@ type Opened struct {
 	Evidence  json.RawMessage   `json:"evidence,omitempty"`
 }
 
-// Updated says that the severity, the title or the sender's start of an open
-// signal changed. All fields are the new values.
+// Updated says that the severity or the title of an open signal changed. All
+// fields are the new values.
 type Updated struct {
 	Signal   string `json:"signal"`
 	Key      string `json:"key"`
@@ -65,9 +65,10 @@ type Updated struct {
 
 // Repeated says that an open signal was sent again.
 type Repeated struct {
-	Signal string `json:"signal"`
-	Key    string `json:"key"`
-	Reason string `json:"reason,omitempty"`
+	Signal   string `json:"signal"`
+	Key      string `json:"key"`
+	Reason   string `json:"reason,omitempty"`
+	StartsAt int64  `json:"starts_at,omitempty"`
 }
 
 // Acknowledged says that somebody at the sender took an open signal.

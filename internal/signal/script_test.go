@@ -70,6 +70,7 @@ func play(t *testing.T, script string) string {
 			offset++
 			fmt.Fprintf(&out, "  %s %s\n", typ, data)
 		}
+		s = signal.Heard(s, o)
 	}
 	fmt.Fprintf(&out, "open: %d\n", s.Len())
 	all := slices.SortedFunc(s.All(), func(a, b signal.Signal) int { return strings.Compare(a.Identity(), b.Identity()) })

@@ -24,6 +24,7 @@ func deliver(obs []signal.Observation) (signal.State, []signal.Event) {
 			log = append(log, e)
 			s = signal.Apply(s, e)
 		}
+		s = signal.Heard(s, o)
 	}
 	return s, log
 }

@@ -29,8 +29,14 @@ type State struct {
 
 type record struct {
 	sig   Signal // zero when only a Missed is known
+	start int64  // newest start of sig, see Heard; at least sig.StartsAt
 	reach int64  // firings that start at or before this are the past
 	at    int64  // when reach was last told, our clock
+}
+
+func (r *record) begins(at int64) {
+	r.sig.StartsAt = max(r.sig.StartsAt, at)
+	r.start = max(r.start, at)
 }
 
 func slot(key string, drill bool) string {
@@ -122,11 +128,12 @@ func Apply(s State, e Event) State {
 			Links: b.Links, Evidence: b.Evidence, Drill: e.Drill, State: StateOpen, OpenedAt: e.At, LastAt: e.At,
 			StartsAt: b.StartsAt, Count: 1,
 		}
+		r.start = b.StartsAt
 		return s.put(b.Key, e.Drill, r, e.At)
 	case Updated:
 		return s.amend(b.Key, b.Signal, e, func(r *record) {
 			r.sig.Severity, r.sig.Title, r.sig.Reason = b.Severity, b.Title, b.Reason
-			r.sig.StartsAt = max(r.sig.StartsAt, b.StartsAt)
+			r.begins(b.StartsAt)
 			r.sig.LastAt = max(r.sig.LastAt, e.At)
 		})
 	case Repeated:
@@ -134,6 +141,7 @@ func Apply(s State, e Event) State {
 			if b.Reason != "" {
 				r.sig.Reason = b.Reason
 			}
+			r.begins(b.StartsAt)
 			r.sig.Count++
 			r.sig.LastAt = max(r.sig.LastAt, e.At)
 		})
