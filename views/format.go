@@ -234,3 +234,5 @@ func either(s, other string) string {
 }
 
 func float(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+
+func lines(parts []string) string { return strings.Join(parts, "\n") }
