@@ -4,8 +4,7 @@ import "encoding/json"
 
 // Kinds of finding.
 const (
-	FindingReorg       = "reorg"        // blocks that were on the chain are not any more, deeper than the chain's routine
-	FindingFinality    = "finality"     // a reorg past a block the chain called safe or finalized
+	FindingReorg       = "reorg"        // blocks left the chain, more of them than is routine, or past a safe or finalized one
 	FindingStall       = "stall"        // no node has a new head for longer than chance explains
 	FindingLag         = "lag"          // a node follows, but behind the others
 	FindingHalted      = "halted"       // a node answers but has no new head while the others advance

@@ -1,0 +1,239 @@
+package chain
+
+import (
+	"slices"
+	"strings"
+)
+
+// Config is what a Monitor is told about its chain. Zero values take what is commonly known of the network (see Known), else of the family.
+type Config struct {
+	Chain         string // name, unique; without "/"
+	Family        Family
+	ChainID       string
+	Nodes         []string // names, unique in the chain
+	Routine       int      // reorg depth of daily life
+	Confirmations int      // the smallest number of confirmations somebody credits deposits at; 0 = not known
+	Interval      int64    // ms expected between blocks
+}
+
+// Monitor folds the observations of one chain's nodes into samples, findings and a view. It is a pure state machine: the same observations
+// and ticks give the same answers. Not safe for concurrent use.
+type Monitor struct {
+	cfg   Config
+	net   Network
+	nodes []*node
+	union *Tree // every header seen from any node; its tip is the best head
+	pace  pace
+
+	best      *node // whose head is the best
+	progress  int64 // when the chain last showed a new block, our clock
+	intervals []Interval
+	txs       *int64 // of the newest head, when a node said so
+
+	*ledger
+	reorgs    []*reorg
+	depths    []int // of the distinct reorgs seen, for the learned routine
+	splits    map[string]split
+	now       int64
+	started   int64
+	sampled   int64
+	drill     bool
+	samples   []Sample
+	headMoved bool
+	changed   bool
+}
+
+const (
+	keepHeaders = 1024
+	sampleEvery = 5000  // ms between samples made by ticks
+	settle      = 30000 // ms after the start before inherited findings may end for want of their cause
+)
+
+// NewMonitor makes the monitor of one chain. A nameless or doubled node is ignored.
+func NewMonitor(c Config) *Monitor {
+	net, known := Known(c.Family, c.ChainID)
+	if c.Routine <= 0 {
+		c.Routine = max(net.Routine, 1)
+	}
+	if c.Interval <= 0 {
+		c.Interval = net.Interval
+	}
+	m := &Monitor{cfg: c, net: net, union: NewTree(keepHeaders), ledger: newLedger(), splits: map[string]split{},
+		pace: pace{prior: c.Interval, regular: net.Regular, onDemand: known && net.OnDemand && c.Interval <= 0}}
+	for _, n := range c.Nodes {
+		if n != "" && m.node(n) == nil {
+			m.nodes = append(m.nodes, &node{name: n, state: Waiting, tree: NewTree(keepHeaders), safe: -1, final: -1, peers: -1})
+		}
+	}
+	return m
+}
+
+// Resume tells which keys the log holds open, so that those which are over get their end. Call it before the first observation. Keys of
+// other chains are ignored.
+func (m *Monitor) Resume(keys []string) {
+	for _, k := range keys {
+		if strings.HasPrefix(k, m.cfg.Chain+"/") {
+			m.inherited[k] = true
+		}
+	}
+}
+
+// Observe takes what one node said. Observations of other chains or of nodes not configured are ignored. Times may repeat; a time before
+// the newest one is taken for the newest.
+func (m *Monitor) Observe(o Observation) Outcome {
+	n := m.node(o.Node)
+	if n == nil || (o.Chain != "" && o.Chain != m.cfg.Chain) {
+		return Outcome{}
+	}
+	m.clock(o.At)
+	m.drill = m.drill || o.Drill
+	m.apply(n, o)
+	if m.headMoved || m.changed {
+		m.judge()
+	}
+	return m.outcome()
+}
+
+// Tick lets time pass: stalls, lags and silences are found here. Call it about once a second.
+func (m *Monitor) Tick(at int64) Outcome {
+	m.clock(at)
+	m.judge()
+	if m.now-m.sampled >= sampleEvery {
+		m.sampled = m.now
+		m.tickSamples()
+	}
+	return m.outcome()
+}
+
+func (m *Monitor) clock(at int64) {
+	m.now = max(m.now, at)
+	if m.started == 0 {
+		m.started = m.now
+	}
+}
+
+func (m *Monitor) judge() {
+	m.pick()
+	m.judgeNodes()
+	m.judgeStall()
+	m.judgeOrder()
+	m.judgeSplits()
+	m.judgeReorgs()
+	m.judgeTips()
+	m.judgeInherited()
+}
+
+// judgeInherited ends findings which were open in the log before this monitor began and whose cause is not there any more.
+func (m *Monitor) judgeInherited() {
+	if len(m.inherited) == 0 || m.now-m.started < settle {
+		return
+	}
+	keys := make([]string, 0, len(m.inherited))
+	for k := range m.inherited {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		kind, subject, _ := strings.Cut(strings.TrimPrefix(k, m.cfg.Chain+"/"), "/")
+		reason := ""
+		switch kind {
+		case FindingStall:
+			if m.progress > m.started {
+				reason = "New blocks came after Tocsin started again."
+			}
+		case FindingReorg, FindingHeadersOnly:
+			if tip, ok := m.union.Tip(); ok && len(m.nodes) > 0 && tip.Height >= m.firstHeight()+6 {
+				reason = "Six further blocks were seen after Tocsin started again."
+			}
+		case FindingDivergence:
+			a, b, _ := strings.Cut(subject, "~")
+			na, nb := m.node(a), m.node(b)
+			switch {
+			case na == nil || nb == nil:
+				reason = "One of the nodes is no longer watched."
+			case na.ok() && nb.ok() && m.compare(na, nb).known:
+				reason = "Both nodes have the same block again."
+			}
+		case FindingBlind:
+			reason = "Nodes answer again."
+		default:
+			switch n := m.node(subject); {
+			case n == nil:
+				reason = "The node is no longer watched."
+			case n.ok():
+				reason = "The node is well after Tocsin started again."
+			}
+		}
+		if reason != "" {
+			delete(m.inherited, k)
+			m.out = append(m.out, Finding{Key: k, Kind: kind, Chain: m.cfg.Chain, Subject: subject, Severity: sev5,
+				Title: "Over: " + kind + " on " + m.cfg.Chain, Reason: reason, At: m.now, Since: m.now, Evidence: marshal(map[string]any{}), Drill: m.drill})
+		}
+	}
+}
+
+func (m *Monitor) firstHeight() int64 {
+	low := int64(-1)
+	for _, n := range m.nodes {
+		if n.firstHeight > 0 && (low < 0 || n.firstHeight > low) {
+			low = n.firstHeight
+		}
+	}
+	return low
+}
+
+func (m *Monitor) outcome() Outcome {
+	o := Outcome{Samples: m.samples, Findings: m.take(), Head: m.headMoved, Changed: m.changed}
+	o.Changed = o.Changed || o.Head || len(o.Findings) > 0
+	m.samples, m.headMoved, m.changed = nil, false, false
+	return o
+}
+
+func (m *Monitor) finding(kind, subject, severity string) Finding {
+	key := m.cfg.Chain + "/" + kind
+	if subject != "" {
+		key += "/" + subject
+	} else {
+		subject = m.cfg.Chain
+	}
+	return Finding{Key: key, Kind: kind, Chain: m.cfg.Chain, Subject: subject, Severity: severity, At: m.now, Since: m.now, Drill: m.drill}
+}
+
+func (m *Monitor) key(kind, subject string) string { return m.finding(kind, subject, "").Key }
+
+func (m *Monitor) node(name string) *node {
+	for _, n := range m.nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func (m *Monitor) sample(name string, n *node, v float64) {
+	l := map[string]string{"chain": m.cfg.Chain}
+	if n != nil {
+		l["node"] = n.name
+	}
+	m.samples = append(m.samples, Sample{Name: name, Labels: l, At: m.now, Value: v})
+}
+
+func (m *Monitor) tickSamples() {
+	if m.progress > 0 {
+		m.sample("tocsin_chain_head_silence_seconds", nil, float64(m.now-m.progress)/1000)
+	}
+	m.sample("tocsin_chain_findings_open", nil, float64(len(m.open)))
+	for _, n := range m.nodes {
+		up := 0.0
+		if n.ok() {
+			up = 1
+		}
+		if n.state != Waiting {
+			m.sample("tocsin_chain_node_up", n, up)
+		}
+		if n.has && n.ok() {
+			m.sample("tocsin_chain_head_age_seconds", n, float64(max(m.now-n.head.Time, 0))/1000)
+			m.sample("tocsin_chain_node_lag_blocks", n, float64(m.lag(n)))
+		}
+	}
+}
