@@ -1,0 +1,231 @@
+package eventlog
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tocsin-ops/tocsin/store"
+)
+
+// MaxPending is how many appends may wait for the one that is being written.
+// The next one gets ErrBusy at once. Each waiting append is a blocked caller.
+const MaxPending = 8192
+
+// groupBytes bounds what is grouped into one Txn, so that an engine with a
+// request limit (etcd: 1.5 MiB) takes it. A single larger batch goes alone.
+const groupBytes = 1 << 20
+
+// groupOps are the operations of a Txn besides those of its batches: the hash
+// run and the checkpoint.
+const groupOps = 2
+
+// commitTimeout bounds one group. Its context is not the caller's: a caller who
+// leaves must not fail the others in the group.
+const commitTimeout = 30 * time.Second
+
+// request is one batch on its way into the log.
+type request struct {
+	batch   Batch
+	target  int64  // offset to blank, or -1
+	reason  string // of the redaction
+	fixed   bool   // the caller chose at least one id: it may be in the log already
+	ready   []prepared
+	ops     int
+	bytes   int
+	taken   bool          // in a group; guarded by Log.mu
+	lead    bool          // has been handed the lead; guarded by Log.mu
+	turn    chan struct{} // closed when lead is set
+	done    chan struct{} // closed when events and err are set
+	events  []Event
+	err     error
+	settled bool
+}
+
+// prepared is what of a draft does not depend on its place.
+type prepared struct {
+	salt    [saltSize]byte
+	payload [32]byte
+}
+
+// Append adds a batch to its stream: all or nothing, durable on return, in one
+// global order; the events come back with their places.
+//
+// errors.Is(err, ErrConflict) when the stream's head is not Batch.Expect (the
+// *ConflictError has the head), ErrInvalid, ErrTooLarge, ErrBusy: nothing was
+// appended. A batch whose ids are all in the log already, in this order in this
+// stream, is answered with the stored events, whatever Expect says; if only some
+// are, ErrDuplicate. When the store fails in the middle, Append looks the ids up
+// and answers the truth; only if it cannot, the error is ErrUncertain.
+//
+// Concurrent calls share Txns: whoever comes first leads and writes all that
+// wait; meanwhile the next group forms. ctx ends the waiting, not the writing.
+func (l *Log) Append(ctx context.Context, b Batch) ([]Event, error) {
+	for i := range b.Drafts {
+		if b.Drafts[i].Type == RedactedType {
+			return nil, fmt.Errorf("append %s: %s is appended by Redact only: %w", b.Stream, RedactedType, ErrInvalid)
+		}
+	}
+	r, err := l.prepare(b, -1)
+	if err != nil {
+		return nil, fmt.Errorf("append %s: %w", b.Stream, err)
+	}
+	return l.submit(ctx, r)
+}
+
+// prepare checks a batch and does all work that needs no lock.
+func (l *Log) prepare(b Batch, target int64) (*request, error) {
+	r := &request{batch: b, target: target, turn: make(chan struct{}), done: make(chan struct{})}
+	if err := name("stream", b.Stream, target < 0); err != nil {
+		return nil, err
+	}
+	if len(b.Drafts) == 0 {
+		return nil, fmt.Errorf("batch has no events: %w", ErrInvalid)
+	}
+	if b.Expect < AnySeq {
+		return nil, fmt.Errorf("expected head %d: %w", b.Expect, ErrInvalid)
+	}
+	// Two writes an event (record, id), one for each run of one causation, one for
+	// the run in the stream, one for the blanked record.
+	r.ops = 2*len(b.Drafts) + 1
+	if target >= 0 {
+		r.ops++
+	}
+	r.batch.Drafts = slices.Clone(b.Drafts)
+	r.ready = make([]prepared, len(b.Drafts))
+	ids := make(map[string]bool, len(b.Drafts))
+	cause := ""
+	for i := range r.batch.Drafts {
+		d := &r.batch.Drafts[i]
+		if d.ID == "" {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return nil, fmt.Errorf("new id: %w", err)
+			}
+			d.ID = id.String()
+		} else {
+			r.fixed = true
+		}
+		if len(d.Data) == 0 {
+			d.Data = json.RawMessage("{}")
+		} else {
+			d.Data = slices.Clone(d.Data)
+		}
+		if err := d.check(); err != nil {
+			return nil, fmt.Errorf("event %d: %w", i, err)
+		}
+		if ids[d.ID] {
+			return nil, fmt.Errorf("event %d: id %s twice in one batch: %w", i, d.ID, ErrInvalid)
+		}
+		ids[d.ID] = true
+		if d.Causation != "" && (i == 0 || d.Causation != cause) {
+			r.ops++
+		}
+		cause = d.Causation
+		rand.Read(r.ready[i].salt[:])
+		r.ready[i].payload = digest(r.ready[i].salt, d.Data)
+		r.bytes += maxHeader + len(d.Data)
+	}
+	if limit := store.OpLimit(l.db); r.ops+groupOps > limit {
+		return nil, fmt.Errorf("%d events need %d writes in one transaction and the store takes %d; append them in smaller batches: %w",
+			len(b.Drafts), r.ops+groupOps, limit, ErrTooLarge)
+	}
+	return r, nil
+}
+
+// submit queues r and leads or waits.
+func (l *Log) submit(ctx context.Context, r *request) ([]Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	if len(l.pending) >= MaxPending {
+		l.mu.Unlock()
+		return nil, fmt.Errorf("append %s: %w", r.batch.Stream, ErrBusy)
+	}
+	l.pending = append(l.pending, r)
+	leads := !l.leading
+	l.leading = true
+	l.mu.Unlock()
+
+	if !leads {
+		select {
+		case <-r.done:
+			return r.events, r.err
+		case <-r.turn:
+		case <-ctx.Done():
+			l.mu.Lock()
+			if !r.lead && !r.taken {
+				i := slices.Index(l.pending, r)
+				l.pending = slices.Delete(l.pending, i, i+1)
+				l.mu.Unlock()
+				return nil, ctx.Err()
+			}
+			lead := r.lead
+			l.mu.Unlock()
+			if !lead { // it is being written: wait for the truth
+				<-r.done
+				return r.events, r.err
+			}
+		}
+	}
+	l.leadOnce(context.WithoutCancel(ctx))
+	return r.events, r.err
+}
+
+// leadOnce writes one group, whose first request is the caller's own, and hands
+// the lead to the first that waits, so that nobody works for others for ever.
+func (l *Log) leadOnce(ctx context.Context) {
+	l.mu.Lock()
+	group := l.take()
+	l.mu.Unlock()
+	defer func() { // also when a store panics: nobody may wait for ever
+		l.mu.Lock()
+		if len(l.pending) > 0 {
+			l.pending[0].lead = true
+			close(l.pending[0].turn)
+		} else {
+			l.leading = false
+		}
+		l.mu.Unlock()
+		for _, r := range group {
+			r.settle(nil, ErrUncertain)
+			close(r.done)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	l.write(ctx, group)
+}
+
+// settle gives r its answer, once.
+func (r *request) settle(events []Event, err error) {
+	if r.settled {
+		return
+	}
+	r.settled, r.events = true, events
+	if err != nil {
+		r.events, r.err = nil, fmt.Errorf("append %s: %w", r.batch.Stream, err)
+	}
+}
+
+// take removes the next group from the queue: in order, as many as fit one Txn.
+func (l *Log) take() []*request {
+	ops, bytes, n := groupOps, 0, 0
+	limit := store.OpLimit(l.db)
+	for _, r := range l.pending {
+		if n > 0 && (ops+r.ops > limit || bytes+r.bytes > groupBytes) {
+			break
+		}
+		ops, bytes, n = ops+r.ops, bytes+r.bytes, n+1
+		r.taken = true
+	}
+	group := slices.Clone(l.pending[:n])
+	l.pending = slices.Delete(l.pending, 0, n)
+	return group
+}

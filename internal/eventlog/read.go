@@ -1,0 +1,268 @@
+package eventlog
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/tocsin-ops/tocsin/store"
+)
+
+// PageSize is how many events Follow yields at most at a time, and what a limit
+// of 0 or less means to Read and ReadStream. MaxRead bounds one read.
+const (
+	PageSize = 512
+	MaxRead  = 4096
+)
+
+func bound(limit int) int {
+	if limit <= 0 {
+		return PageSize
+	}
+	return min(limit, MaxRead)
+}
+
+// Read returns events from offset from on, ascending, at most limit and MaxRead.
+// Past the end it returns none. Every payload is checked against its leaf.
+func (l *Log) Read(ctx context.Context, from int64, limit int) ([]Event, error) {
+	from = max(from, 0)
+	return l.span(ctx, from, from+int64(bound(limit)))
+}
+
+// span reads the events of [from, to) that exist.
+func (l *Log) span(ctx context.Context, from, to int64) ([]Event, error) {
+	var records []record
+	for kv, err := range l.db.Scan(ctx, store.Range{From: eventKey(from), To: eventKey(to)}) {
+		if err != nil {
+			return nil, fmt.Errorf("read events from %d: %w", from, err)
+		}
+		want := from + int64(len(records))
+		r, err := parseRecord(kv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("read event %d: %w: %w", want, ErrCorrupt, err)
+		}
+		if !bytes.Equal(kv.Key, eventKey(want)) || r.header.Offset != want {
+			return nil, fmt.Errorf("read event %d: found event %d in its place: %w", want, r.header.Offset, ErrCorrupt)
+		}
+		records = append(records, r)
+	}
+	return l.events(ctx, records)
+}
+
+// events turns records into what readers see.
+func (l *Log) events(ctx context.Context, records []record) ([]Event, error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	out := make([]Event, len(records))
+	for i := range records {
+		r := &records[i]
+		out[i] = r.header.event(json.RawMessage(r.payload))
+		if r.redacted {
+			out[i].Data = nil
+			by, err := l.redactionOf(ctx, r)
+			if err != nil {
+				return nil, fmt.Errorf("read event %d: %w", r.header.Offset, err)
+			}
+			out[i].Redacted = &by
+		}
+		l.upcasters.apply(&out[i])
+	}
+	return out, nil
+}
+
+func (l *Log) redactionOf(ctx context.Context, r *record) (Redaction, error) {
+	by, err := l.record(ctx, r.by)
+	if err != nil {
+		return Redaction{}, fmt.Errorf("its redaction: %w", err)
+	}
+	return by.redaction(r.header.Offset, r.header.Stream)
+}
+
+// redaction reads r as the log.redacted event that blanked the event at offset.
+func (r *record) redaction(offset int64, stream string) (Redaction, error) {
+	var why redaction
+	if r.header.Type != RedactedType || r.header.Stream != stream || r.redacted ||
+		json.Unmarshal(r.payload, &why) != nil || why.Offset != offset {
+		return Redaction{}, fmt.Errorf("event %d does not redact it: %w", r.header.Offset, ErrCorrupt)
+	}
+	return Redaction{By: r.header.Actor, At: r.header.At, Reason: why.Reason}, nil
+}
+
+// ReadStream returns events of one stream from seq fromSeq (1 is the first) on,
+// ascending, at most limit and MaxRead. No such stream: none.
+func (l *Log) ReadStream(ctx context.Context, stream string, fromSeq int64, limit int) ([]Event, error) {
+	limit = bound(limit)
+	fromSeq = max(fromSeq, 1)
+	// The run that holds fromSeq is the last that starts at or before it.
+	prefix := string(nameKey(prefixStream, stream)) + "\x00"
+	start := numKey(prefix, fromSeq)
+	for kv, err := range l.db.Scan(ctx, store.Range{From: []byte(prefix), To: numKey(prefix, fromSeq+1), Limit: 1, Reverse: true}) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		start = kv.Key
+	}
+	type part struct{ from, to int64 }
+	var parts []part
+	left := int64(limit)
+	for kv, err := range l.db.Scan(ctx, store.Range{From: start, To: after(prefix), Limit: limit + 1}) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		seq, err := tail(prefix, kv.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		offset, count, err := parseRun(kv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		if skip := fromSeq - seq; skip > 0 {
+			offset, count = offset+skip, count-skip
+		}
+		if count = min(count, left); count <= 0 {
+			continue
+		}
+		left -= count
+		if n := len(parts); n > 0 && parts[n-1].to == offset {
+			parts[n-1].to += count
+		} else {
+			parts = append(parts, part{offset, offset + count})
+		}
+		if left == 0 {
+			break
+		}
+	}
+	var out []Event
+	for _, p := range parts {
+		events, err := l.span(ctx, p.from, p.to)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		for i := range events {
+			if events[i].Stream != stream || events[i].Seq != fromSeq+int64(len(out)+i) {
+				return nil, fmt.Errorf("read %s: event %d is %d of %s: %w", stream, events[i].Offset, events[i].Seq, events[i].Stream, ErrCorrupt)
+			}
+		}
+		out = append(out, events...)
+	}
+	return out, nil
+}
+
+// StreamHead is the seq of the newest event of a stream, 0 when there is none.
+func (l *Log) StreamHead(ctx context.Context, stream string) (int64, error) {
+	prefix := string(nameKey(prefixStream, stream)) + "\x00"
+	for kv, err := range l.db.Scan(ctx, store.Range{From: []byte(prefix), To: after(prefix), Limit: 1, Reverse: true}) {
+		if err != nil {
+			return 0, fmt.Errorf("head of %s: %w", stream, err)
+		}
+		seq, err := tail(prefix, kv.Key)
+		if err != nil {
+			return 0, fmt.Errorf("head of %s: %w", stream, err)
+		}
+		_, count, err := parseRun(kv.Value)
+		if err != nil {
+			return 0, fmt.Errorf("head of %s: %w", stream, err)
+		}
+		return seq + count - 1, nil
+	}
+	return 0, nil
+}
+
+// ByCausation returns the events that one command caused, ascending, at most
+// MaxRead; nil when there are none.
+func (l *Log) ByCausation(ctx context.Context, id string) ([]Event, error) {
+	if id == "" {
+		return nil, nil
+	}
+	prefix := string(nameKey(prefixOf, id)) + "\x00"
+	type part struct{ from, count int64 }
+	var parts []part
+	for kv, err := range l.db.Scan(ctx, store.Range{From: []byte(prefix), To: after(prefix), Limit: MaxRead}) {
+		if err != nil {
+			return nil, fmt.Errorf("events of %s: %w", id, err)
+		}
+		from, err := tail(prefix, kv.Key)
+		if err != nil {
+			return nil, fmt.Errorf("events of %s: %w", id, err)
+		}
+		count, err := number(kv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("events of %s: %w", id, err)
+		}
+		parts = append(parts, part{from, count})
+	}
+	var out []Event
+	for _, p := range parts {
+		events, err := l.span(ctx, p.from, p.from+min(p.count, int64(MaxRead-len(out))))
+		if err != nil {
+			return nil, fmt.Errorf("events of %s: %w", id, err)
+		}
+		out = append(out, events...)
+	}
+	return out, nil
+}
+
+// ByID returns the event with this id, or ErrNotFound.
+func (l *Log) ByID(ctx context.Context, id string) (Event, error) {
+	kv, err := l.db.Get(ctx, nameKey(prefixID, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return Event{}, fmt.Errorf("event %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("event %s: %w", id, err)
+	}
+	at, err := number(kv.Value)
+	if err != nil {
+		return Event{}, fmt.Errorf("event %s: %w", id, err)
+	}
+	events, err := l.span(ctx, at, at+1)
+	if err == nil && (len(events) != 1 || events[0].ID != id) {
+		err = ErrCorrupt
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("event %s: %w", id, err)
+	}
+	return events[0], nil
+}
+
+// Follow yields every event from offset from on, in order, in pages of at most
+// PageSize, first what is there and then what comes, without gap or repetition,
+// for ever. It ends without error when ctx ends; it yields at most one error, last.
+// A follower that is slow only reads later: nothing is queued for it.
+func (l *Log) Follow(ctx context.Context, from int64) iter.Seq2[[]Event, error] {
+	return func(yield func([]Event, error) bool) {
+		next := max(from, 0)
+		for ctx.Err() == nil {
+			l.mu.Lock()
+			size, grown := l.head.Size, l.grown // together: no wake-up is lost
+			l.mu.Unlock()
+			if next >= size {
+				select {
+				case <-grown:
+				case <-ctx.Done():
+				}
+				continue
+			}
+			page, err := l.span(ctx, next, min(next+PageSize, size))
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil && len(page) == 0 {
+				err = fmt.Errorf("follow from %d of %d: %w", next, size, ErrCorrupt)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			next += int64(len(page))
+			if !yield(page, nil) {
+				return
+			}
+		}
+	}
+}
