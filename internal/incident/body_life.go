@@ -89,13 +89,17 @@ type LogRedacted struct {
 }
 
 // Restated: the facts as they stand, said again because an event that carried
-// some of them was blanked. Signals is nil unless a signal event was blanked.
+// some of them was blanked. Tasks and Updates replace those of the same id;
+// Signals replace all when AllSignals is set.
 type Restated struct {
 	Severity      Severity `json:"severity"`
 	Status        Status   `json:"status"`
 	ImpactBeganAt int64    `json:"impact_began_at"`
 	DetectedAt    int64    `json:"detected_at"`
+	Tasks         []Task   `json:"tasks,omitempty"`
+	Updates       []Update `json:"updates,omitempty"`
 	Signals       []Signal `json:"signals,omitempty"`
+	AllSignals    bool     `json:"all_signals,omitempty"`
 }
 
 // Type is "incident.declared".

@@ -47,8 +47,8 @@ type SignalsAttached struct {
 	Signals []Signal `json:"signals"`
 }
 
-// SignalUpdated: the newest snapshot of an attached signal. Was is its state
-// before, so that an entry can say what changed.
+// SignalUpdated: the newest snapshot of an attached signal. What names the change
+// that people care about most.
 type SignalUpdated struct {
 	Signal
 	What string `json:"what"` // cleared, reopened, acknowledged, severity, updated, repeated

@@ -73,17 +73,17 @@ type HandOver struct {
 
 // Task is something to be done by somebody.
 type Task struct {
-	ID       string // "T1"
-	Title    string
-	Assignee string // handle; "" is nobody
-	Due      int64
-	Done     bool
-	DoneAt   int64
-	DoneBy   string // actor
-	At       int64  // added
-	By       string // actor who added
-	Offset   int64
-	Redacted bool // the title was blanked
+	ID       string `json:"task"` // "T1"
+	Title    string `json:"title,omitempty"`
+	Assignee string `json:"assignee,omitempty"` // handle; "" is nobody
+	Due      int64  `json:"due,omitempty"`
+	Done     bool   `json:"done,omitempty"`
+	DoneAt   int64  `json:"done_at,omitempty"`
+	DoneBy   string `json:"done_by,omitempty"` // actor
+	At       int64  `json:"at,omitempty"`      // added
+	By       string `json:"by,omitempty"`      // actor who added
+	Offset   int64  `json:"offset,omitempty"`
+	Redacted bool   `json:"redacted,omitempty"` // the title was blanked
 }
 
 // Link is a pointer to something outside.
@@ -110,30 +110,30 @@ const (
 
 // Update is what one audience is told.
 type Update struct {
-	ID         string // "U1"
-	Audience   string // "public", or another lower-case name
-	Headline   string
-	Text       string
-	Phase      string            // investigating, identified, monitoring, resolved
-	Components map[string]string // component -> operational, degraded_performance, partial_outage, major_outage, under_maintenance
-	NextDue    int64             // when the next update is promised; 0: nothing promised
+	ID         string            `json:"update"`             // "U1"
+	Audience   string            `json:"audience,omitempty"` // "public", or another lower-case name
+	Headline   string            `json:"headline,omitempty"`
+	Text       string            `json:"text,omitempty"`
+	Phase      string            `json:"phase,omitempty"`      // investigating, identified, monitoring, resolved
+	Components map[string]string `json:"components,omitempty"` // component -> operational, degraded_performance, partial_outage, major_outage, under_maintenance
+	NextDue    int64             `json:"next_due,omitempty"`   // when the next update is promised; 0: nothing promised
 
-	State        UpdateState
-	DraftedBy    string // actor
-	DraftedAt    int64
-	Author       string // actor who last wrote the text; who approves must be another
-	EditedAt     int64  // 0: never edited
-	ApprovedBy   string // "" unless the text as it stands is approved
-	ApprovedAt   int64
-	SelfApproved bool // the author approved alone, as nobody else held a role
-	PublishedBy  string
-	PublishedAt  int64
-	DiscardedBy  string
-	DiscardedAt  int64
-	Offset       int64 // of the draft
-	Redacted     bool  // the text was blanked
+	State        UpdateState `json:"state,omitempty"`
+	DraftedBy    string      `json:"drafted_by,omitempty"` // actor
+	DraftedAt    int64       `json:"drafted_at,omitempty"`
+	Author       string      `json:"author,omitempty"`      // actor who last wrote the text; who approves must be another
+	EditedAt     int64       `json:"edited_at,omitempty"`   // 0: never edited
+	ApprovedBy   string      `json:"approved_by,omitempty"` // "" unless the text as it stands is approved
+	ApprovedAt   int64       `json:"approved_at,omitempty"`
+	SelfApproved bool        `json:"self_approved,omitempty"` // the author approved alone, as nobody else held a role
+	PublishedBy  string      `json:"published_by,omitempty"`
+	PublishedAt  int64       `json:"published_at,omitempty"`
+	DiscardedBy  string      `json:"discarded_by,omitempty"`
+	DiscardedAt  int64       `json:"discarded_at,omitempty"`
+	Offset       int64       `json:"offset,omitempty"`   // of the draft
+	Redacted     bool        `json:"redacted,omitempty"` // the text was blanked
 
-	textFrom, audienceFrom int64
+	textFrom int64 // offset of the event that last set the text
 }
 
 // Audience is what one audience last heard and when it hears again.
@@ -170,7 +170,9 @@ type Signal struct {
 	ClearedAt    int64    `json:"cleared_at,omitempty"`
 	Correlation  string   `json:"correlation,omitempty"` // why it belongs to this incident
 
-	AttachedAt int64  `json:"-"`
-	AttachedBy string `json:"-"`
-	Offset     int64  `json:"-"` // of the event that attached it
+	AttachedAt int64  `json:"attached_at,omitempty"` // set by Apply
+	AttachedBy string `json:"attached_by,omitempty"` // set by Apply
+	Offset     int64  `json:"offset,omitempty"`      // of the event that attached it; set by Apply
+
+	textFrom int64
 }

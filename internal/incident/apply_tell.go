@@ -1,0 +1,147 @@
+package incident
+
+import "strconv"
+
+func (b UpdateDrafted) apply(s *State, e Event) {
+	s.addUpdate(Update{
+		ID: b.Update, Audience: b.Audience, Headline: b.Headline, Text: b.Text, Phase: b.Phase,
+		Components: b.Components, NextDue: b.NextDue,
+		State: UpdateDraft, DraftedBy: e.Actor, DraftedAt: e.At, Author: e.Actor,
+		Offset: e.Offset, textFrom: e.Offset,
+	})
+	s.say(e, KindUpdate, words(b.Update, " drafted for ", b.Audience, b.Headline, b.Text)...)
+}
+
+func (s *State) addUpdate(u Update) {
+	if s.updateAt(u.ID) < 0 {
+		s.Updates = with(s.Updates, u)
+	}
+	s.lastUpdate = max(s.lastUpdate, number(u.ID))
+}
+
+func words(id, did, audience, headline, text string) []Part {
+	parts := []Part{updateOf(id), say(did + audience + ": ")}
+	if headline != "" {
+		parts = append(parts, quote(headline), say("\n"))
+	}
+	return append(parts, quote(text))
+}
+
+func (b UpdateEdited) apply(s *State, e Event) {
+	s.Updates = edit(s.Updates, s.updateAt(b.Update), func(u *Update) {
+		u.Audience, u.Headline, u.Text, u.Phase = b.Audience, b.Headline, b.Text, b.Phase
+		u.Components, u.NextDue = b.Components, b.NextDue
+		u.Author, u.EditedAt, u.Redacted = e.Actor, e.At, false
+		u.ApprovedBy, u.ApprovedAt, u.SelfApproved = "", 0, false
+		u.textFrom = e.Offset
+		if u.State == UpdateIsApproved {
+			u.State = UpdateDraft
+		}
+	})
+	s.say(e, KindUpdate, words(b.Update, " edited for ", b.Audience, b.Headline, b.Text)...)
+}
+
+func (b UpdateApproved) apply(s *State, e Event) {
+	s.Updates = edit(s.Updates, s.updateAt(b.Update), func(u *Update) {
+		u.Audience = b.Audience
+		u.ApprovedBy, u.ApprovedAt, u.SelfApproved = e.Actor, e.At, b.SelfApproved
+		if u.State == UpdateDraft {
+			u.State = UpdateIsApproved
+		}
+	})
+	did := " approved for "
+	if b.SelfApproved {
+		did = " self-approved (nobody else could) for "
+	}
+	s.say(e, KindUpdate, updateOf(b.Update), say(did+b.Audience))
+}
+
+func (b UpdatePublished) apply(s *State, e Event) {
+	s.Updates = edit(s.Updates, s.updateAt(b.Update), func(u *Update) {
+		u.Audience = b.Audience
+		u.State, u.PublishedBy, u.PublishedAt = UpdateIsPublished, e.Actor, e.At
+	})
+	heard := Audience{Name: b.Audience, LastUpdate: b.Update, LastAt: e.At, NextDue: b.NextDue}
+	i := -1
+	for j, a := range s.Audiences {
+		if a.Name == b.Audience {
+			i = j
+		}
+	}
+	if i < 0 {
+		s.Audiences = with(s.Audiences, heard)
+	} else {
+		s.Audiences = edit(s.Audiences, i, func(a *Audience) { *a = heard })
+	}
+	parts := []Part{updateOf(b.Update), say(" published for " + b.Audience)}
+	if b.NextDue != 0 {
+		parts = append(parts, say(", next update due "), moment(b.NextDue))
+	}
+	s.say(e, KindUpdate, parts...)
+}
+
+func (b UpdateDiscarded) apply(s *State, e Event) {
+	s.Updates = edit(s.Updates, s.updateAt(b.Update), func(u *Update) {
+		u.State, u.DiscardedBy, u.DiscardedAt = UpdateIsDiscarded, e.Actor, e.At
+		u.ApprovedBy, u.ApprovedAt, u.SelfApproved = "", 0, false
+	})
+	s.say(e, KindUpdate, updateOf(b.Update), say(" thrown away"))
+}
+
+// named is how many signals of one batch an entry names.
+const named = 5
+
+func (b SignalsAttached) apply(s *State, e Event) {
+	list := append(make([]Signal, 0, len(s.Signals)+len(b.Signals)), s.Signals...)
+	at := make(map[string]int, cap(list))
+	for i, g := range list {
+		at[g.ID] = i
+	}
+	var parts []Part
+	for n, g := range b.Signals {
+		g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = e.At, e.Actor, e.Offset, e.Offset
+		if _, ok := at[g.ID]; !ok {
+			at[g.ID] = len(list)
+			list = append(list, g)
+		}
+		if n >= named {
+			continue
+		}
+		if n > 0 {
+			parts = append(parts, say("\n"))
+		}
+		parts = append(parts, because([]Part{say("signal "), signalOf(g.ID, g.name())}, g.Correlation)...)
+	}
+	if more := len(b.Signals) - named; more > 0 {
+		parts = append(parts, say("\nand "+strconv.Itoa(more)+" more signals"))
+	}
+	s.Signals = list
+	s.say(e, KindSignal, parts...)
+}
+
+func (g Signal) name() string {
+	if g.Title != "" {
+		return g.Title
+	}
+	return g.ID
+}
+
+func (b SignalUpdated) apply(s *State, e Event) {
+	s.Signals = edit(s.Signals, s.signalAt(b.ID), func(g *Signal) {
+		at, by, offset := g.AttachedAt, g.AttachedBy, g.Offset
+		*g = b.Signal
+		g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = at, by, offset, e.Offset
+	})
+	parts := []Part{say("signal "), signalOf(b.ID, b.name())}
+	switch b.What {
+	case "cleared", "reopened", "acknowledged":
+		s.say(e, KindSignal, append(parts, say(" "+b.What))...)
+	case "severity":
+		s.say(e, KindSignal, because(append(parts, say(" is "), severity(b.Severity)), b.Reason)...)
+	}
+}
+
+func (b SignalDetached) apply(s *State, e Event) {
+	s.Signals = without(s.Signals, func(g Signal) bool { return g.ID == b.Signal })
+	s.say(e, KindSignal, because([]Part{say("signal "), signalOf(b.Signal, b.Signal), say(" detached")}, b.Reason)...)
+}

@@ -1,0 +1,46 @@
+package incident
+
+// Bounds on what one incident takes. Lengths are in characters.
+const (
+	MaxTitle       = 200
+	MaxSummary     = 2_000
+	MaxReason      = 2_000
+	MaxNote        = 10_000
+	MaxUpdateText  = 10_000
+	MaxHeadline    = 200
+	MaxName        = 80 // of a component, a chain, a signal's id part
+	MaxURL         = 2_000
+	MaxSignalText  = 1_000 // each text of a signal's snapshot
+	MaxNames       = 100   // components or chains of one incident
+	MaxAssignments = 100
+	MaxTasks       = 500
+	MaxLinks       = 200
+	MaxUpdates     = 500
+	MaxSignals     = 5_000
+	MaxBatch       = 500 // signals in one attach_signals
+	MaxAbsorbed    = 500
+	MaxTimeline    = 50_000
+)
+
+// Times, in milliseconds.
+const (
+	minute = int64(60_000)
+	day    = 24 * 60 * minute
+
+	// ClockSkew is how far in the future a stated time may lie.
+	ClockSkew = minute
+	// farthest is how far ahead something can be due.
+	farthest = 366 * day
+)
+
+// Cadence is how long after a published update the next one is due when nothing
+// else is promised, in milliseconds: SEV1 30 min, SEV2 60 min, else 0 (none).
+func Cadence(v Severity) int64 {
+	switch v {
+	case SEV1:
+		return 30 * minute
+	case SEV2:
+		return 60 * minute
+	}
+	return 0
+}

@@ -1,0 +1,142 @@
+package incident
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+type shape struct {
+	name string
+	args []string // names of the arguments, in the order of the struct
+	read func(args []byte) (Command, error)
+}
+
+func shapeOf[T Command]() shape {
+	var c T
+	return shape{name: c.Name(), args: argNames(reflect.TypeFor[T]()), read: func(args []byte) (Command, error) {
+		var c T
+		d := json.NewDecoder(bytes.NewReader(args))
+		d.DisallowUnknownFields()
+		err := d.Decode(&c)
+		return c, err
+	}}
+}
+
+// set by Apply, and not for callers to say
+var notArgs = []string{"attached_at", "attached_by", "offset"}
+
+func argNames(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			names = append(names, argNames(f.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && name != "-" && !slices.Contains(notArgs, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+var shapes = []shape{
+	shapeOf[Declare](), shapeOf[Rename](), shapeOf[SetSeverity](), shapeOf[SetStatus](), shapeOf[SetTimes](),
+	shapeOf[SetComponents](), shapeOf[SetChains](), shapeOf[AssignRole](), shapeOf[ReleaseRole](),
+	shapeOf[HandOverRole](), shapeOf[AcceptHandOver](), shapeOf[DeclineHandOver](),
+	shapeOf[AddNote](), shapeOf[RecordDecision](), shapeOf[AddTask](), shapeOf[AssignTask](), shapeOf[CompleteTask](),
+	shapeOf[ReopenTask](), shapeOf[AddLink](), shapeOf[RemoveLink](),
+	shapeOf[DraftUpdate](), shapeOf[EditUpdate](), shapeOf[ApproveUpdate](), shapeOf[PublishUpdate](),
+	shapeOf[DiscardUpdate](), shapeOf[RetractUpdate](),
+	shapeOf[AttachSignal](), shapeOf[AttachSignals](), shapeOf[SignalChanged](), shapeOf[DetachSignal](),
+	shapeOf[Merge](), shapeOf[Absorb](), shapeOf[Resolve](), shapeOf[Reopen](), shapeOf[ReviewDone](), shapeOf[Redact](),
+}
+
+// Names returns the names of all commands that ParseCommand takes, in a fixed
+// order. The caller owns the slice.
+func Names() []string {
+	names := make([]string, 0, len(shapes))
+	for _, s := range shapes {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// ParseCommand reads a command as the API gives it: its name and its arguments
+// as one JSON object (nil, empty and null are no arguments). It is strict: a
+// name or an argument that is not known is refused with what there is instead.
+// The error is always a *Refusal. Whether the values make sense is for Decide.
+func ParseCommand(name string, args json.RawMessage) (Command, error) {
+	i := slices.IndexFunc(shapes, func(s shape) bool { return s.name == name })
+	if i < 0 {
+		if near := nearest(name, Names()); near != "" {
+			return nil, refuse(CodeUnknownCommand, "There is no command %s. Did you mean %q?", shown(name), near)
+		}
+		return nil, refuse(CodeUnknownCommand, "There is no command %s. The commands are %s.", shown(name), strings.Join(Names(), ", "))
+	}
+	s := shapes[i]
+	if args = bytes.TrimSpace(args); len(args) == 0 || string(args) == "null" {
+		args = []byte("{}")
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(args, &given); err != nil {
+		return nil, refuse(CodeBadArgument, "The arguments of %s are not a JSON object. Send them like {\"%s\": …}.", name, s.args[0])
+	}
+	unknown := make([]string, 0, len(given))
+	for k := range given {
+		if !slices.Contains(s.args, k) {
+			unknown = append(unknown, k)
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, s.unknown(slices.Min(unknown))
+	}
+	c, err := s.read(args)
+	if err != nil {
+		return nil, s.unreadable(err)
+	}
+	return c, nil
+}
+
+func (s shape) unknown(arg string) error {
+	return refuse(CodeUnknownArgument, "%s does not take %s. It takes %s.", s.name, shown(arg), and(s.args))
+}
+
+func (s shape) unreadable(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) && wrong.Field != "" {
+		return refuse(CodeBadArgument, "%s of %s must be %s, not %s.", wrong.Field, s.name, jsonWord(wrong.Type), wrong.Value)
+	}
+	return refuse(CodeBadArgument, "The arguments of %s are not readable. It takes %s.", s.name, and(s.args))
+}
+
+func jsonWord(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Int64, reflect.Int:
+		return "a whole number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	case reflect.Pointer:
+		return jsonWord(t.Elem())
+	}
+	return "of another type"
+}
+
+// and joins words as a sentence does: "a, b and c".
+func and(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
