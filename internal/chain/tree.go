@@ -34,6 +34,7 @@ type Tree struct {
 	blocks  map[string]Block
 	heights map[int64][]string
 	canon   map[int64]string // the followed branch, as far down as it is linked
+	low     int64            // lowest height written in canon
 	tip     Block            // highest block of the followed branch
 	has     bool
 	lost    int // heads in a row that could not be related to the tip
@@ -266,37 +267,34 @@ func (t *Tree) insert(b Block) bool {
 func (t *Tree) move(b Block) {
 	if b.Parent != t.tip.Hash { // the branch may differ below too: link again from b
 		t.canon = make(map[int64]string, len(t.canon))
+		t.low = b.Height
+	}
+	if !t.has {
+		t.low = b.Height
 	}
 	t.tip, t.has = b, true
 	t.follow()
 	t.prune()
 }
 
-// follow writes the followed branch from the tip down until it meets what is written already.
+// follow writes the followed branch from the tip down as far as it is linked. What is written already (from the tip's parent, or from the
+// tip, down to low) is not walked again.
 func (t *Tree) follow() {
-	ok := true
-	low := false
-	for b := t.tip; ok; b, ok = t.parent(b) {
-		if t.canon[b.Height] == b.Hash {
-			if low {
-				return
-			}
-			// jump to the lowest written block
-			low = true
-			for {
-				h, have := t.canon[b.Height-1]
-				if !have || h != b.Parent {
-					break
-				}
-				n, have := t.blocks[h]
-				if !have {
-					break
-				}
-				b = n
-			}
-			continue
-		}
+	b, ok := t.tip, true
+	for ; ok && t.canon[b.Height] != b.Hash; b, ok = t.parent(b) {
 		t.canon[b.Height] = b.Hash
+		if b.Height < t.low {
+			t.low = b.Height
+		}
+	}
+	if !ok || t.low >= b.Height {
+		return
+	}
+	if b, ok = t.At(t.low); !ok {
+		return
+	}
+	for b, ok = t.parent(b); ok; b, ok = t.parent(b) {
+		t.canon[b.Height], t.low = b.Hash, b.Height
 	}
 }
 
@@ -305,6 +303,7 @@ func (t *Tree) prune() {
 		return
 	}
 	floor := t.tip.Height - t.keep
+	t.low = max(t.low, min(floor, t.tip.Height))
 	for h, row := range t.heights {
 		if h < floor || h > t.tip.Height+t.keep {
 			for _, hash := range row {
