@@ -2,24 +2,25 @@ package incident
 
 // Bounds on what one incident takes. Lengths are in characters.
 const (
-	MaxTitle       = 200
-	MaxSummary     = 2_000
-	MaxReason      = 2_000
-	MaxNote        = 10_000
-	MaxUpdateText  = 10_000
-	MaxHeadline    = 200
-	MaxName        = 80 // of a component, a chain, a signal's id part
-	MaxURL         = 2_000
-	MaxSignalText  = 1_000 // each text of a signal's snapshot
-	MaxNames       = 100   // components or chains of one incident
-	MaxAssignments = 100
-	MaxTasks       = 500
-	MaxLinks       = 200
-	MaxUpdates     = 500
-	MaxSignals     = 5_000
-	MaxBatch       = 500 // signals in one attach_signals
-	MaxAbsorbed    = 500
-	MaxTimeline    = 50_000
+	MaxTitle        = 200
+	MaxSummary      = 2_000
+	MaxReason       = 2_000
+	MaxNote         = 10_000
+	maxRedactReason = 500 // the log takes 2,048 bytes
+	MaxUpdateText   = 10_000
+	MaxHeadline     = 200
+	MaxName         = 80 // of a component or a chain
+	MaxURL          = 2_000
+	MaxSignalText   = 1_000 // each text of a signal's snapshot
+	MaxNames        = 100   // components or chains of one incident
+	MaxAssignments  = 100
+	MaxTasks        = 500
+	MaxLinks        = 200
+	MaxUpdates      = 500
+	MaxSignals      = 5_000
+	MaxBatch        = 500 // signals in one attach_signals
+	MaxAbsorbed     = 500
+	MaxTimeline     = 50_000
 )
 
 // Times, in milliseconds.

@@ -84,9 +84,13 @@ func (c *check) role(text string) Role {
 	return v
 }
 
-// person is a handle, with or without @.
-func (c *check) person(text string) string {
+// person is a handle, with or without @; "me" is the person who gives the
+// command.
+func (c *check) person(text string, m Meta) string {
 	h := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(text), "@"))
+	if me := PersonOf(m.Actor); h == "me" && me != "" {
+		h = me
+	}
 	if !isHandle(h) {
 		c.refuse(CodeBadPerson, "%s is not a person's handle. Write it like @ana.", shown(text))
 		return ""

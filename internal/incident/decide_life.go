@@ -195,7 +195,7 @@ func (c ReviewDone) decide(s State, _ Meta) ([]Body, error) {
 
 func (c Redact) decide(s State, _ Meta) ([]Body, error) {
 	var k check
-	reason := k.prose("reason", c.Reason, MaxReason)
+	reason := k.prose("reason", c.Reason, maxRedactReason)
 	event := k.need(k.line("event", c.Event, MaxURL), CodeMissingArgument, "Say which event to blank, by its id.")
 	if k.err != nil {
 		return nil, k.err

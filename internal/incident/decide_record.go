@@ -32,7 +32,7 @@ func (c AddTask) decide(s State, m Meta) ([]Body, error) {
 		Due:   k.due("the task", c.Due, m),
 	}
 	if c.Assignee != "" {
-		b.Assignee = k.person(c.Assignee)
+		b.Assignee = k.person(c.Assignee, m)
 	}
 	if k.err == nil && len(s.Tasks) >= MaxTasks {
 		k.refuse(CodeTooMany, "%d tasks are on the list, and no more fit. Write this one as a note.", MaxTasks)
@@ -70,11 +70,11 @@ func listed(words, prefix string, n int) string {
 	return words + " " + prefix + "1 to " + prefix + strconv.Itoa(n) + "."
 }
 
-func (c AssignTask) decide(s State, _ Meta) ([]Body, error) {
+func (c AssignTask) decide(s State, m Meta) ([]Body, error) {
 	var k check
 	t, person := s.task(&k, c.Task), ""
 	if strings.TrimSpace(c.Person) != "" {
-		person = k.person(c.Person)
+		person = k.person(c.Person, m)
 	}
 	if k.err != nil || t.Assignee == person {
 		return nil, k.err

@@ -2,9 +2,9 @@ package incident
 
 import "slices"
 
-func (c AssignRole) decide(s State, _ Meta) ([]Body, error) {
+func (c AssignRole) decide(s State, m Meta) ([]Body, error) {
 	var k check
-	role, person := k.role(c.Role), k.person(c.Person)
+	role, person := k.role(c.Role), k.person(c.Person, m)
 	if k.err != nil || s.Holds(role, person) {
 		return nil, k.err
 	}
@@ -19,9 +19,9 @@ func (c AssignRole) decide(s State, _ Meta) ([]Body, error) {
 	return one(RoleAssigned{Role: role, Person: person})
 }
 
-func (c ReleaseRole) decide(s State, _ Meta) ([]Body, error) {
+func (c ReleaseRole) decide(s State, m Meta) ([]Body, error) {
 	var k check
-	role, person := k.role(c.Role), k.person(c.Person)
+	role, person := k.role(c.Role), k.person(c.Person, m)
 	if k.err != nil || !s.Holds(role, person) {
 		return nil, k.err
 	}
@@ -30,7 +30,7 @@ func (c ReleaseRole) decide(s State, _ Meta) ([]Body, error) {
 
 func (c HandOverRole) decide(s State, m Meta) ([]Body, error) {
 	var k check
-	b := HandOverOffered{Role: k.role(c.Role), To: k.person(c.To), Note: k.prose("note", c.Note, MaxReason)}
+	b := HandOverOffered{Role: k.role(c.Role), To: k.person(c.To, m), Note: k.prose("note", c.Note, MaxReason)}
 	if k.err != nil || s.Holds(b.Role, b.To) {
 		return nil, k.err
 	}

@@ -129,8 +129,8 @@ const (
 	WaitingSignal    WaitingKind = "signal"
 )
 
-// WaitingItem is one thing that waits for somebody.
-type WaitingItem struct {
+// Waiting is one thing that waits for somebody.
+type Waiting struct {
 	Kind WaitingKind
 	Text string
 	For  string // a person's handle, the name of a role, or "" for anybody
@@ -138,43 +138,43 @@ type WaitingItem struct {
 	Due  int64  // 0: now
 }
 
-// Waiting lists what waits at a moment, most pressing kind first: vacant roles,
+// WaitingFor lists what waits at a moment, most pressing kind first: vacant roles,
 // offered roles, updates overdue, updates to approve or publish, overdue tasks,
 // signals that nobody has acknowledged (one item for all of them). It is empty
 // when merged; when resolved only updates and tasks wait.
-func Waiting(s State, now int64) []WaitingItem {
-	var out []WaitingItem
+func WaitingFor(s State, now int64) []Waiting {
+	var out []Waiting
 	if !s.Declared || s.MergedInto != 0 {
 		return nil
 	}
 	for _, r := range Vacancies(s) {
-		out = append(out, WaitingItem{Kind: WaitingVacancy, Text: "Nobody is " + r.Title() + " yet", For: string(RoleCommander), Ref: string(r)})
+		out = append(out, Waiting{Kind: WaitingVacancy, Text: "Nobody is " + r.Title() + " yet", For: string(RoleCommander), Ref: string(r)})
 	}
 	for _, h := range s.PendingHandovers {
-		out = append(out, WaitingItem{Kind: WaitingHandOver, Text: "@" + h.To + " is asked to be " + h.Role.Title(), For: h.To, Ref: string(h.Role)})
+		out = append(out, Waiting{Kind: WaitingHandOver, Text: "@" + h.To + " is asked to be " + h.Role.Title(), For: h.To, Ref: string(h.Role)})
 	}
 	for _, a := range s.Audiences {
 		if due := NextUpdateDue(s, a.Name); due != 0 && due <= now {
-			out = append(out, WaitingItem{Kind: WaitingUpdateDue, Text: "The next update for " + a.Name + " is overdue", For: string(RoleComms), Ref: a.Name, Due: due})
+			out = append(out, Waiting{Kind: WaitingUpdateDue, Text: "The next update for " + a.Name + " is overdue", For: string(RoleComms), Ref: a.Name, Due: due})
 		}
 	}
 	for _, u := range s.Updates {
 		switch u.State {
 		case UpdateDraft:
-			out = append(out, WaitingItem{Kind: WaitingApproval, Text: u.ID + " for " + u.Audience + " waits for approval", For: string(RoleCommander), Ref: u.ID})
+			out = append(out, Waiting{Kind: WaitingApproval, Text: u.ID + " for " + u.Audience + " waits for approval", For: string(RoleCommander), Ref: u.ID})
 		case UpdateIsApproved:
-			out = append(out, WaitingItem{Kind: WaitingPublish, Text: u.ID + " for " + u.Audience + " is approved and not published", For: string(RoleComms), Ref: u.ID})
+			out = append(out, Waiting{Kind: WaitingPublish, Text: u.ID + " for " + u.Audience + " is approved and not published", For: string(RoleComms), Ref: u.ID})
 		}
 	}
 	for _, t := range s.Tasks {
 		if !t.Done && t.Due != 0 && t.Due <= now {
-			out = append(out, WaitingItem{Kind: WaitingTask, Text: t.ID + " is overdue: " + t.Title, For: t.Assignee, Ref: t.ID, Due: t.Due})
+			out = append(out, Waiting{Kind: WaitingTask, Text: t.ID + " is overdue: " + t.Title, For: t.Assignee, Ref: t.ID, Due: t.Due})
 		}
 	}
 	return append(out, waitingSignals(s)...)
 }
 
-func waitingSignals(s State) []WaitingItem {
+func waitingSignals(s State) []Waiting {
 	if !Open(s) {
 		return nil
 	}
@@ -192,10 +192,10 @@ func waitingSignals(s State) []WaitingItem {
 	case n == 0:
 		return nil
 	case n == 1:
-		return []WaitingItem{{Kind: WaitingSignal, Text: "Nobody has acknowledged: " + names[0], Ref: first}}
+		return []Waiting{{Kind: WaitingSignal, Text: "Nobody has acknowledged: " + names[0], Ref: first}}
 	case n <= 3:
-		return []WaitingItem{{Kind: WaitingSignal, Text: "Nobody has acknowledged: " + strings.Join(names, "; "), Ref: first}}
+		return []Waiting{{Kind: WaitingSignal, Text: "Nobody has acknowledged: " + strings.Join(names, "; "), Ref: first}}
 	default:
-		return []WaitingItem{{Kind: WaitingSignal, Text: fmt.Sprintf("%d signals that nobody has acknowledged, first: %s", n, names[0]), Ref: first}}
+		return []Waiting{{Kind: WaitingSignal, Text: fmt.Sprintf("%d signals that nobody has acknowledged, first: %s", n, names[0]), Ref: first}}
 	}
 }
