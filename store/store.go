@@ -121,7 +121,9 @@ type Elector interface {
 }
 
 // Revisioner is implemented by engines that can tell the newest durable
-// revision, to start a Watch from.
+// revision, to start a Watch from. Ask it before the Scan that the Watch is to
+// continue: a change between the two is then seen twice (KV.Rev tells), never
+// missed.
 type Revisioner interface {
 	Revision(ctx context.Context) (int64, error)
 }

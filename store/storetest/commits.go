@@ -142,13 +142,15 @@ func testSlices(t *testing.T, db store.DB) {
 			b[i] = '!'
 		}
 	}
-	start := int64(0)
+	for i := range 60 { // more than an engine would keep in one small page
+		must(t, db, put(fmt.Sprintf("filler/%02d", i), string(make([]byte, 200))))
+	}
 	key, value, cond := []byte("key"), []byte("value"), []byte("none")
 	rev, err := db.Commit(ctx, store.Txn{If: []store.Cond{{Key: cond}}, Then: []store.Op{{Key: key, Value: value}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	start = rev - 1
+	start := rev - 1
 	ruin(key)
 	ruin(value)
 	ruin(cond)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,6 +124,7 @@ func testElector(t *testing.T, db store.DB) {
 					if leaders.Add(1) != 1 {
 						t.Error("two leaders at a time")
 					}
+					runtime.Gosched() // let another one try
 					terms.Add(1)
 					leaders.Add(-1)
 					return nil
