@@ -1,0 +1,34 @@
+import { startAnnounce } from "./announce.js";
+import { startCharts } from "./charts.js";
+import { paint, startClock } from "./clock.js";
+import { startCommands } from "./commands.js";
+import { startComposer } from "./composer.js";
+import { startCopy } from "./copy.js";
+import { startHouse } from "./house.js";
+import { startKeys } from "./keys.js";
+import { startLive } from "./live.js";
+import { startMine } from "./mine.js";
+import { onChange, startMorph } from "./morph.js";
+import { startPalette } from "./palette.js";
+import { startPasskeys } from "./passkey.js";
+import { startTimeline } from "./timeline.js";
+import { startToasts } from "./toast.js";
+import { startWall } from "./wall.js";
+
+startClock();
+startMorph();
+onChange(paint); // first: what follows sees painted times
+startMine();
+startTimeline();
+startToasts();
+startCommands();
+startComposer();
+startAnnounce();
+startPalette();
+startKeys();
+startCopy();
+startPasskeys();
+startHouse();
+startCharts();
+startWall();
+startLive();

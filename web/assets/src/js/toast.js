@@ -1,0 +1,52 @@
+// Short messages in the corner, and the one question dialog.
+import { $, make } from "./dom.js";
+
+export function toast(text, { refused = false, verb = "", act = null, stay = 0 } = {}) {
+  const place = $("#toasts");
+  if (!place) return;
+  const box = make("div", { class: refused ? "toast refused" : "toast", role: refused ? "alert" : "status" }, make("p", {}, text));
+  const close = () => box.remove();
+  if (verb && act) box.append(make("button", { type: "button", class: "act", onclick: () => { close(); act(); } }, verb));
+  if (refused) box.append(make("button", { type: "button", class: "act", onclick: close }, "Close"));
+  while (place.children.length > 3) place.firstElementChild.remove();
+  place.append(box);
+  if (!refused) {
+    let timer = setTimeout(close, stay || 6000);
+    box.addEventListener("pointerenter", () => clearTimeout(timer));
+    box.addEventListener("pointerleave", () => { timer = setTimeout(close, 2000); });
+    box.addEventListener("focusin", () => clearTimeout(timer));
+  }
+}
+
+// ask shows a question and resolves to the answer.
+export function ask(question, verb = "Yes") {
+  return new Promise((done) => {
+    const dialog = make("dialog", { class: "sheet ask", "aria-labelledby": "ask-words" });
+    const answer = (yes) => { dialog.close(); dialog.remove(); done(yes); };
+    dialog.append(
+      make("p", { id: "ask-words" }, question),
+      make("div", { class: "acts" },
+        make("button", { type: "button", class: "act", autofocus: true, onclick: () => answer(false) }, "Not now"),
+        make("button", { type: "button", class: "act main", onclick: () => answer(true) }, verb)),
+    );
+    dialog.addEventListener("cancel", (event) => { event.preventDefault(); answer(false); });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+export function startToasts() {
+  document.addEventListener("tocsin:toast", (event) => toast(event.detail.text, { ...event.detail, stay: 60_000 }));
+  // forms that want to be asked about
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    const question = form.dataset?.ask;
+    if (!question || form.dataset.asked) return;
+    event.preventDefault();
+    const verb = event.submitter?.textContent?.trim() || "Yes";
+    if (await ask(question, verb)) {
+      form.dataset.asked = "true";
+      form.requestSubmit(event.submitter ?? undefined);
+    }
+  });
+}
