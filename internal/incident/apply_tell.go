@@ -1,6 +1,10 @@
 package incident
 
-import "strconv"
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
 
 func (b UpdateDrafted) apply(s *State, e Event) {
 	s.addUpdate(Update{
@@ -92,18 +96,11 @@ func (b UpdateDiscarded) apply(s *State, e Event) {
 const named = 5
 
 func (b SignalsAttached) apply(s *State, e Event) {
-	list := append(make([]Signal, 0, len(s.Signals)+len(b.Signals)), s.Signals...)
-	at := make(map[string]int, cap(list))
-	for i, g := range list {
-		at[g.ID] = i
-	}
 	var parts []Part
+	list := make([]Signal, 0, len(b.Signals))
 	for n, g := range b.Signals {
 		g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = e.At, e.Actor, e.Offset, e.Offset
-		if _, ok := at[g.ID]; !ok {
-			at[g.ID] = len(list)
-			list = append(list, g)
-		}
+		list = append(list, g)
 		if n >= named {
 			continue
 		}
@@ -115,8 +112,27 @@ func (b SignalsAttached) apply(s *State, e Event) {
 	if more := len(b.Signals) - named; more > 0 {
 		parts = append(parts, say("\nand "+strconv.Itoa(more)+" more signals"))
 	}
-	s.Signals = list
+	s.Signals = attached(s.Signals, list...)
 	s.say(e, KindSignal, parts...)
+}
+
+// attached is the list and more, in memory of its own: newer ones replace those
+// of the same id, and all are in the order of attaching, by id within one event.
+func attached(list []Signal, more ...Signal) []Signal {
+	at := make(map[string]int, len(list)+len(more))
+	out := make([]Signal, 0, len(list)+len(more))
+	for _, g := range slices.Concat(list, more) {
+		if i, ok := at[g.ID]; ok {
+			out[i] = g
+			continue
+		}
+		at[g.ID] = len(out)
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(a, b Signal) int {
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.ID, b.ID))
+	})
+	return out
 }
 
 func (g Signal) name() string {
@@ -127,11 +143,15 @@ func (g Signal) name() string {
 }
 
 func (b SignalUpdated) apply(s *State, e Event) {
-	s.Signals = edit(s.Signals, s.signalAt(b.ID), func(g *Signal) {
-		at, by, offset := g.AttachedAt, g.AttachedBy, g.Offset
-		*g = b.Signal
-		g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = at, by, offset, e.Offset
-	})
+	// One that is not there was attached by an event that is blanked: Restated
+	// says when.
+	g := b.Signal
+	g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = e.At, e.Actor, e.Offset, e.Offset
+	if i := s.signalAt(g.ID); i >= 0 {
+		old := s.Signals[i]
+		g.AttachedAt, g.AttachedBy, g.Offset = old.AttachedAt, old.AttachedBy, old.Offset
+	}
+	s.Signals = attached(s.Signals, g)
 	parts := []Part{say("signal "), signalOf(b.ID, b.name())}
 	switch b.What {
 	case "cleared", "reopened", "acknowledged":

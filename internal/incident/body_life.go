@@ -89,8 +89,9 @@ type LogRedacted struct {
 }
 
 // Restated: the facts as they stand, said again because an event that carried
-// some of them was blanked. Tasks and Updates replace those of the same id;
-// Signals replace all when AllSignals is set.
+// some of them was blanked, without its words. Tasks and Updates replace those
+// of the same id. Signals do too; one without a State only says when it was
+// attached, and keeps its snapshot. Detached are not attached any more.
 type Restated struct {
 	Severity      Severity `json:"severity"`
 	Status        Status   `json:"status"`
@@ -99,7 +100,7 @@ type Restated struct {
 	Tasks         []Task   `json:"tasks,omitempty"`
 	Updates       []Update `json:"updates,omitempty"`
 	Signals       []Signal `json:"signals,omitempty"`
-	AllSignals    bool     `json:"all_signals,omitempty"`
+	Detached      []string `json:"detached,omitempty"`
 }
 
 // Type is "incident.declared".

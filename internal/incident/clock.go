@@ -19,6 +19,9 @@ func (c *check) clock(text string, m Meta) int64 {
 			if ms > m.At+ClockSkew {
 				ms -= day
 			}
+			if ms < m.At-18*60*minute {
+				c.refuse(CodeBadTime, "%s has not come yet today. If you mean yesterday, write the whole time: %s.", strings.TrimSpace(text), stamp(max(1, ms)))
+			}
 			return max(0, ms)
 		}
 	}

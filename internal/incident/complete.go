@@ -15,7 +15,7 @@ type Completion struct {
 }
 
 // MaxCompletions bounds what Complete returns.
-const MaxCompletions = 20
+const MaxCompletions = 40
 
 // Complete offers ways to go on at cursor, a byte offset into line (clamped to
 // it and to the start of a character): commands after a slash, and then what
@@ -39,7 +39,7 @@ func Complete(line string, cursor int, people []string, s State) []Completion {
 	} else {
 		to = len(line)
 	}
-	l := list{typed: strings.ToLower(head[from:]), from: from, to: to}
+	l := list{typed: strings.ToLower(head[from:]), from: from, to: to, spaced: to < len(line)}
 	start := strings.TrimLeftFunc(head, unicode.IsSpace)
 	command := strings.HasPrefix(start, "/") && !strings.HasPrefix(start, "//")
 	switch {
@@ -73,6 +73,7 @@ func slashed(words []string) []string {
 type list struct {
 	typed    string
 	from, to int
+	spaced   bool // white space follows
 	out      []Completion
 }
 
@@ -83,6 +84,9 @@ func (l *list) add(text, label, hint string, keys ...string) {
 	}
 	for _, k := range keys {
 		if strings.HasPrefix(strings.ToLower(k), l.typed) {
+			if l.spaced {
+				text = strings.TrimSuffix(text, " ")
+			}
 			l.out = append(l.out, Completion{Text: text, From: l.from, To: l.to, Label: label, Hint: hint})
 			return
 		}

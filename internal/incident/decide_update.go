@@ -34,7 +34,7 @@ func PhaseOf(v Status) string {
 func (c *check) phase(text string) string {
 	p := lower(text)
 	if p != "" && !slices.Contains(Phases(), p) {
-		c.refuse(CodeBadArgument, "%s is not a phase of an update. Use %s.", shown(text), and(Phases()))
+		c.refuse(CodeBadArgument, "%s is not a phase of an update. Use %s.", shown(text), either(Phases()))
 	}
 	return p
 }
@@ -49,7 +49,7 @@ func (c *check) statuses(given map[string]string) map[string]string {
 		status := lower(given[name])
 		name = c.need(c.line("component", name, MaxName), CodeMissingArgument, "A component of the update has no name. Name it.")
 		if !slices.Contains(ComponentStatuses(), status) {
-			c.refuse(CodeBadArgument, "%s is not a state of a component. Use %s.", shown(status), and(ComponentStatuses()))
+			c.refuse(CodeBadArgument, "%s is not a state of a component. Use %s.", shown(status), either(ComponentStatuses()))
 		}
 		if out == nil {
 			out = make(map[string]string, len(given))
@@ -141,6 +141,9 @@ func (c EditUpdate) decide(s State, m Meta) ([]Body, error) {
 	case UpdateIsDiscarded:
 		return nil, discarded(u)
 	}
+	if u.Redacted && b.Text == "" {
+		return nil, refuse(CodeMissingArgument, "The words of %s were blanked. Write its text anew: /edit %s …", u.ID, u.ID)
+	}
 	b.Headline, b.Text, b.Phase = cmp.Or(b.Headline, u.Headline), cmp.Or(b.Text, u.Text), cmp.Or(b.Phase, u.Phase)
 	if b.Components == nil {
 		b.Components = u.Components
@@ -227,5 +230,5 @@ func at(handles []string) string {
 	for _, h := range handles[:min(3, len(handles))] {
 		list = append(list, "@"+h)
 	}
-	return strings.Replace(and(list), " and ", " or ", 1)
+	return either(list)
 }

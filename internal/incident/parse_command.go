@@ -83,12 +83,12 @@ func ParseCommand(name string, args json.RawMessage) (Command, error) {
 	if args = bytes.TrimSpace(args); len(args) == 0 || string(args) == "null" {
 		args = []byte("{}")
 	}
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(args, &given); err != nil {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(args, &all); err != nil {
 		return nil, refuse(CodeBadArgument, "The arguments of %s are not a JSON object. Send them like {\"%s\": …}.", name, s.args[0])
 	}
-	unknown := make([]string, 0, len(given))
-	for k := range given {
+	unknown := make([]string, 0, len(all))
+	for k := range all {
 		if !slices.Contains(s.args, k) {
 			unknown = append(unknown, k)
 		}
@@ -110,9 +110,26 @@ func (s shape) unknown(arg string) error {
 func (s shape) unreadable(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field != "" {
-		return refuse(CodeBadArgument, "%s of %s must be %s, not %s.", wrong.Field, s.name, jsonWord(wrong.Type), wrong.Value)
+		return refuse(CodeBadArgument, "%s of %s must be %s, not %s.", wrong.Field, s.name, jsonWord(wrong.Type), given(wrong.Value))
 	}
 	return refuse(CodeBadArgument, "The arguments of %s are not readable. It takes %s.", s.name, and(s.args))
+}
+
+// given is what JSON calls a value, in a person's words.
+func given(value string) string {
+	switch value {
+	case "string":
+		return "text"
+	case "bool":
+		return "true or false"
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	case "number":
+		return "a number"
+	}
+	return value
 }
 
 func jsonWord(t reflect.Type) string {
@@ -139,4 +156,12 @@ func and(words []string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// either joins words as a choice: "a, b or c".
+func either(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }

@@ -143,9 +143,23 @@ func restate(s State, x Entry) (r Restated, ok bool) {
 			}
 		}
 		return r, len(r.Updates) > 0
-	case "incident.signals_attached", "incident.signal_updated", "incident.signal_detached":
-		r.Signals, r.AllSignals = after.Signals, true
-		return r, true
+	case "incident.signals_attached", "incident.signal_updated":
+		for i, g := range s.Signals {
+			switch {
+			case g.textFrom == x.Offset:
+				r.Signals = append(r.Signals, after.Signals[i])
+			case g.Offset == x.Offset:
+				r.Signals = append(r.Signals, Signal{ID: g.ID, AttachedAt: g.AttachedAt, AttachedBy: g.AttachedBy, Offset: g.Offset})
+			}
+		}
+		return r, len(r.Signals) > 0
+	case "incident.signal_detached":
+		for _, p := range x.Parts {
+			if p.Type == PartSignal && s.signalAt(p.Ref) < 0 {
+				r.Detached = append(r.Detached, p.Ref)
+			}
+		}
+		return r, len(r.Detached) > 0
 	}
 	return r, false
 }
@@ -159,11 +173,14 @@ func (b Restated) apply(s *State, e Event) {
 		u.textFrom = e.Offset
 		s.Updates = edit(s.Updates, s.updateAt(u.ID), func(x *Update) { *x = u })
 	}
-	if b.AllSignals {
-		s.Signals = nil
-		for _, g := range b.Signals {
-			g.textFrom = e.Offset
-			s.Signals = append(s.Signals, g)
+	for _, g := range b.Signals {
+		g.textFrom = e.Offset
+		if i := s.signalAt(g.ID); g.State == "" && i >= 0 {
+			old := s.Signals[i]
+			old.AttachedAt, old.AttachedBy, old.Offset = g.AttachedAt, g.AttachedBy, g.Offset
+			g = old
 		}
+		s.Signals = attached(s.Signals, g)
 	}
+	s.Signals = without(s.Signals, func(g Signal) bool { return slices.Contains(b.Detached, g.ID) })
 }

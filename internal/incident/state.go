@@ -33,7 +33,7 @@ type State struct {
 	Tasks            []Task   // T1, T2, ...
 	Links            []Link   // L1, L2, ... without the removed ones
 	Updates          []Update // U1, U2, ... the discarded ones too
-	Signals          []Signal // attached now, in the order of attaching
+	Signals          []Signal // attached now, in the order of attaching, by id within one event
 	Audiences        []Audience
 
 	MergedInto int64   // 0: not merged

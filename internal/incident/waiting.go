@@ -148,22 +148,22 @@ func WaitingFor(s State, now int64) []Waiting {
 		return nil
 	}
 	for _, r := range Vacancies(s) {
-		out = append(out, Waiting{Kind: WaitingVacancy, Text: "Nobody is " + r.Title() + " yet", For: string(RoleCommander), Ref: string(r)})
+		out = append(out, Waiting{Kind: WaitingVacancy, Text: "Nobody is " + r.Title() + " yet", For: s.duty(RoleCommander, ""), Ref: string(r)})
 	}
 	for _, h := range s.PendingHandovers {
 		out = append(out, Waiting{Kind: WaitingHandOver, Text: "@" + h.To + " is asked to be " + h.Role.Title(), For: h.To, Ref: string(h.Role)})
 	}
 	for _, a := range s.Audiences {
 		if due := NextUpdateDue(s, a.Name); due != 0 && due <= now {
-			out = append(out, Waiting{Kind: WaitingUpdateDue, Text: "The next update for " + a.Name + " is overdue", For: string(RoleComms), Ref: a.Name, Due: due})
+			out = append(out, Waiting{Kind: WaitingUpdateDue, Text: "The next update for " + a.Name + " is overdue", For: s.duty(RoleComms, ""), Ref: a.Name, Due: due})
 		}
 	}
 	for _, u := range s.Updates {
 		switch u.State {
 		case UpdateDraft:
-			out = append(out, Waiting{Kind: WaitingApproval, Text: u.ID + " for " + u.Audience + " waits for approval", For: string(RoleCommander), Ref: u.ID})
+			out = append(out, Waiting{Kind: WaitingApproval, Text: u.ID + " for " + u.Audience + " waits for approval", For: s.duty(RoleCommander, u.Author), Ref: u.ID})
 		case UpdateIsApproved:
-			out = append(out, Waiting{Kind: WaitingPublish, Text: u.ID + " for " + u.Audience + " is approved and not published", For: string(RoleComms), Ref: u.ID})
+			out = append(out, Waiting{Kind: WaitingPublish, Text: u.ID + " for " + u.Audience + " is approved and not published", For: s.duty(RoleComms, ""), Ref: u.ID})
 		}
 	}
 	for _, t := range s.Tasks {
@@ -172,6 +172,17 @@ func WaitingFor(s State, now int64) []Waiting {
 		}
 	}
 	return append(out, waitingSignals(s)...)
+}
+
+// duty is the role when somebody other than not (an actor) holds it, else "":
+// what waits for nobody in particular waits for everybody.
+func (s State) duty(r Role, not string) string {
+	for _, h := range s.Holders(r) {
+		if "person:"+h != not {
+			return string(r)
+		}
+	}
+	return ""
 }
 
 func waitingSignals(s State) []Waiting {
