@@ -56,3 +56,13 @@ func Short(hash string) string {
 	}
 	return prefix + s
 }
+
+// Recognised is what a node says it is, when an address is tried before it is configured.
+type Recognised struct {
+	Family  Family `json:"family"`
+	ChainID string `json:"chain_id"`
+	Name    string `json:"name"` // common name of the network, or a plain description
+	Head    int64  `json:"head"`
+	Client  string `json:"client,omitempty"`
+	Syncing string `json:"syncing,omitempty"` // a sentence when the node is still catching up
+}

@@ -28,7 +28,7 @@ type Monitor struct {
 	best      *node // whose head is the best
 	progress  int64 // when the chain last showed a new block, our clock
 	intervals []Interval
-	txs       *int64 // of the newest head, when a node said so
+	sizedAt   int64 // height of the last block whose transactions were counted
 
 	*ledger
 	reorgs    []*reorg
@@ -81,6 +81,10 @@ func (m *Monitor) Resume(keys []string) {
 // Observe takes what one node said. Observations of other chains or of nodes not configured are ignored. Times may repeat; a time before
 // the newest one is taken for the newest.
 func (m *Monitor) Observe(o Observation) Outcome {
+	if o.Kind == KindTick && (o.Chain == "" || o.Chain == m.cfg.Chain) {
+		m.drill = m.drill || o.Drill
+		return m.Tick(o.At)
+	}
 	n := m.node(o.Node)
 	if n == nil || (o.Chain != "" && o.Chain != m.cfg.Chain) {
 		return Outcome{}
@@ -92,6 +96,32 @@ func (m *Monitor) Observe(o Observation) Outcome {
 		m.judge()
 	}
 	return m.outcome()
+}
+
+// Open lists the keys of the findings that are open, also those only the log knows; a monitor that replaces this one is given them by Resume.
+func (m *Monitor) Open() []string {
+	out := []string{}
+	for k := range m.open {
+		out = append(out, k)
+	}
+	for k := range m.inherited {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Close ends every open finding with a reason, for a chain that is no longer watched.
+func (m *Monitor) Close(at int64, reason string) []Finding {
+	m.clock(at)
+	for _, k := range m.Open() {
+		if m.ledger.open[k] != nil {
+			m.clear(k, m.now, reason)
+		} else {
+			m.endInherited(k, reason)
+		}
+	}
+	return m.take()
 }
 
 // Tick lets time pass: stalls, lags and silences are found here. Call it about once a second.
@@ -165,11 +195,19 @@ func (m *Monitor) judgeInherited() {
 			}
 		}
 		if reason != "" {
-			delete(m.inherited, k)
-			m.out = append(m.out, Finding{Key: k, Kind: kind, Chain: m.cfg.Chain, Subject: subject, Severity: sev5,
-				Title: "Over: " + kind + " on " + m.cfg.Chain, Reason: reason, At: m.now, Since: m.now, Evidence: marshal(map[string]any{}), Drill: m.drill})
+			m.endInherited(k, reason)
 		}
 	}
+}
+
+func (m *Monitor) endInherited(k, reason string) {
+	kind, subject, _ := strings.Cut(strings.TrimPrefix(k, m.cfg.Chain+"/"), "/")
+	if subject == "" {
+		subject = m.cfg.Chain
+	}
+	delete(m.inherited, k)
+	m.out = append(m.out, Finding{Key: k, Kind: kind, Chain: m.cfg.Chain, Subject: subject, Severity: sev5,
+		Title: "Over: " + kind + " on " + m.cfg.Chain, Reason: reason, At: m.now, Since: m.now, Evidence: marshal(map[string]any{}), Drill: m.drill})
 }
 
 func (m *Monitor) firstHeight() int64 {

@@ -170,8 +170,12 @@ func (m *Monitor) applyHead(n *node, o Observation) {
 	m.union.Link(b)
 	n.how = o.How
 	if n.has && n.head.Hash == b.Hash {
-		if b.Txs != nil && n.head.Txs == nil {
+		if b.Txs != nil && n.head.Txs == nil { // newHeads did not tell them, a second look did
 			n.head = b
+			if n == m.best && m.sizedAt < b.Height {
+				m.sizeSamples(b)
+				m.changed = true
+			}
 		}
 		return
 	}
@@ -223,12 +227,17 @@ func (m *Monitor) headSamples(n *node, b Block, c Change, isNew bool) {
 		m.sample("tocsin_chain_gas_ratio", nil, float64(b.GasUsed)/float64(b.GasLimit))
 	}
 	if b.Txs != nil {
-		m.sample("tocsin_chain_block_txs", nil, float64(*b.Txs))
+		m.sizeSamples(b)
 	}
+	m.feed(n)
+}
+
+func (m *Monitor) sizeSamples(b Block) {
+	m.sizedAt = b.Height
+	m.sample("tocsin_chain_block_txs", nil, float64(*b.Txs))
 	if b.Size > 0 {
 		m.sample("tocsin_chain_block_size_bytes", nil, float64(b.Size))
 	}
-	m.feed(n)
 }
 
 // feed takes the intervals of the best branch above the last one known.

@@ -14,6 +14,7 @@ const (
 	KindPeers    Kind = "peers"    // Peers
 	KindHashRate Kind = "hashrate" // HashRate
 	KindRollback Kind = "rollback" // Head is the block the node went back to
+	KindTick     Kind = "tick"     // no node: time passes until At (recordings and drills carry their own time)
 )
 
 // How says by which way a head came.

@@ -1,0 +1,270 @@
+// Package evm owns the collector for chains that speak Ethereum's JSON-RPC: one Collector watches one node and tells what it says as
+// chain.Observation; it never judges, never computes a hash and never sends a transaction.
+package evm
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+	"golang.org/x/time/rate"
+
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/dial"
+)
+
+// Config names one node. Zero durations take the defaults.
+type Config struct {
+	Chain, Node string
+	ChainID     string        // decimal; "" accepts any chain
+	URL         string        // http, https, ws or wss; may hold credentials, which are never told
+	WS          string        // websocket for newHeads; "" tries to derive one from URL, "none" only polls
+	Poll        time.Duration // between looks at the newest block, 2 s; a third of that often while newHeads come
+	Slow        time.Duration // between looks at peers, pool, fees, finality, 12 s
+	Timeout     time.Duration // of one call, 8 s
+	Rate        float64       // calls a second at most, 25 (a walk may burst to 300)
+}
+
+const (
+	backfill     = 64  // headers fetched at the start, for intervals and for comparison with other nodes
+	walkMost     = 256 // headers fetched to find a common ancestor: deeper is "at least"
+	keep         = 1024
+	absentFor    = 10 * time.Minute // a method that a node does not have is tried again after this
+	resubscribe  = 5 * time.Minute
+	rollbackPoll = 4                // polls in a row that must show the lower height ...
+	rollbackHold = 10 * time.Second // ... and for how long, before it is called a rollback
+)
+
+// Collector watches one node. Make it with New; Run does everything.
+type Collector struct {
+	cfg   Config
+	sink  func(chain.Observation)
+	log   *slog.Logger
+	limit *rate.Limiter
+
+	rpc     *rpc.Client
+	tree    *chain.Tree
+	heads   chan *header
+	ws      *rpc.Client
+	sub     *rpc.ClientSubscription
+	nextSub time.Time
+	absent  map[string]time.Time
+	syncing bool
+	pushed  time.Time // when newHeads last spoke
+	said    time.Time // when the head was last told
+	behind  int
+	since   time.Time
+}
+
+// New makes a collector; it does nothing until Run. sink is called from Run's goroutine only and must not block for long.
+func New(c Config, sink func(chain.Observation), log *slog.Logger) *Collector {
+	if c.Poll <= 0 {
+		c.Poll = 2 * time.Second
+	}
+	if c.Slow <= 0 {
+		c.Slow = 12 * time.Second
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 8 * time.Second
+	}
+	if c.Rate <= 0 {
+		c.Rate = 25
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Collector{cfg: c, sink: sink, log: log.With("chain", c.Chain, "node", c.Node), limit: rate.NewLimiter(rate.Limit(c.Rate), 300),
+		tree: chain.NewTree(keep), absent: map[string]time.Time{}}
+}
+
+// errOther is a node that serves another chain than configured.
+var errOther = errors.New("another chain")
+
+// Run watches the node until ctx ends and returns nil. Every failure is told as a state with a sentence and retried with growing waits of
+// at most 5 s (30 s while the node serves another chain).
+func (c *Collector) Run(ctx context.Context) error {
+	fails := 0
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := c.session(ctx)
+		c.close()
+		if ctx.Err() != nil {
+			return nil
+		}
+		wait := 30 * time.Second
+		if !errors.Is(err, errOther) {
+			if time.Since(began) > time.Minute {
+				fails = 0
+			}
+			fails++
+			sentence := dial.Sentence(err, c.cfg.URL)
+			if fails == 1 {
+				c.log.Warn("node cannot be asked", "address", dial.Redact(c.cfg.URL), "why", sentence)
+			}
+			c.state(chain.Down, sentence)
+			wait = dial.Backoff(fails, 500*time.Millisecond, 5*time.Second)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+	return nil
+}
+
+func (c *Collector) close() {
+	c.unsubscribe()
+	if c.rpc != nil {
+		c.rpc.Close()
+		c.rpc = nil
+	}
+}
+
+// session connects, checks the chain, and watches until something fails.
+func (c *Collector) session(ctx context.Context) error {
+	var err error
+	dctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	c.rpc, err = connect(dctx, c.cfg.URL, c.cfg.Timeout)
+	cancel()
+	if err != nil {
+		return err
+	}
+	if err := c.identify(ctx); err != nil {
+		return err
+	}
+	if err := c.start(ctx); err != nil {
+		return err
+	}
+	c.nextSub = time.Time{}
+	c.trySubscribe(ctx)
+	if err := c.slow(ctx); err != nil {
+		return err
+	}
+	poll, slow := time.NewTicker(c.cfg.Poll), time.NewTicker(c.cfg.Slow)
+	defer poll.Stop()
+	defer slow.Stop()
+	for n := 0; ; n++ {
+		var lost <-chan error
+		if c.sub != nil {
+			lost = c.sub.Err()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case h := <-c.heads:
+			c.pushed = time.Now()
+			if err := c.head(ctx, h, chain.Subscribed); err != nil {
+				return err
+			}
+		case err := <-lost:
+			c.log.Info("newHeads ended, polling", "why", dial.Sentence(err, c.cfg.URL))
+			c.unsubscribe()
+			c.nextSub = time.Now().Add(dial.Backoff(1, 2*time.Second, 2*time.Second))
+		case <-poll.C:
+			// a subscription may fall silent without an error, so it is checked by a poll now and then
+			if c.sub != nil && time.Since(c.pushed) < 3*c.cfg.Poll && n%3 != 0 {
+				continue
+			}
+			if err := c.poll(ctx); err != nil {
+				return err
+			}
+			c.trySubscribe(ctx)
+		case <-slow.C:
+			if err := c.slow(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func connect(ctx context.Context, address string, timeout time.Duration) (*rpc.Client, error) {
+	if _, err := dial.Check(address, "http", "https", "ws", "wss"); err != nil {
+		return nil, err
+	}
+	return rpc.DialOptions(ctx, address, rpc.WithHTTPClient(dial.Client(timeout)), rpc.WithWebsocketMessageSizeLimit(dial.MaxAnswer), rpc.WithBatchResponseSizeLimit(dial.MaxAnswer))
+}
+
+func (c *Collector) call(ctx context.Context, out any, method string, args ...any) error {
+	if err := c.limit.Wait(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return c.rpc.CallContext(ctx, out, method, args...)
+}
+
+// identify checks at every connect that the node serves the configured chain: a wrong address is common, and a provider may be moved.
+func (c *Collector) identify(ctx context.Context) error {
+	var id, client string
+	if err := c.call(ctx, &id, "eth_chainId"); err != nil {
+		return err
+	}
+	got, err := decimal(id)
+	if err != nil {
+		return err
+	}
+	_ = c.optional(ctx, &client, "web3_clientVersion")
+	o := c.observation(chain.KindState)
+	o.ChainID, o.Client = got, printable(client)
+	if c.cfg.ChainID != "" && got != c.cfg.ChainID {
+		o.State, o.Reason = chain.WrongChain, "It serves chain "+name(got)+", not "+name(c.cfg.ChainID)+"."
+		c.sink(o)
+		return errOther
+	}
+	o.State = chain.Up
+	c.sink(o)
+	return nil
+}
+
+func printable(s string) string {
+	out := []rune{}
+	for _, r := range s {
+		if r >= ' ' && r != 0x7f && len(out) < 80 {
+			out = append(out, r)
+		}
+	}
+	return string(out)
+}
+
+// optional calls a method that not every node has. It returns an error only when the node itself cannot be asked; a method that is missing
+// is left alone for ten minutes.
+func (c *Collector) optional(ctx context.Context, out any, method string, args ...any) error {
+	key := method
+	if len(args) > 0 {
+		if s, ok := args[0].(string); ok && method == "eth_getBlockByNumber" {
+			key += s
+		}
+	}
+	if time.Now().Before(c.absent[key]) {
+		return errAbsent
+	}
+	err := c.call(ctx, out, method, args...)
+	var rpcErr rpc.Error
+	var status rpc.HTTPError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &rpcErr), errors.As(err, &status), isDecode(err):
+		c.absent[key] = time.Now().Add(absentFor)
+		c.log.Debug("method not available", "method", key, "why", dial.Sentence(err, c.cfg.URL))
+		return errAbsent
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil: // too slow for what it is worth
+		c.absent[key] = time.Now().Add(time.Minute)
+		return errAbsent
+	}
+	return err
+}
+
+var errAbsent = errors.New("not available")
+
+func (c *Collector) observation(k chain.Kind) chain.Observation {
+	return chain.Observation{Kind: k, Chain: c.cfg.Chain, Node: c.cfg.Node, At: time.Now().UnixMilli()}
+}
+
+func (c *Collector) state(s chain.NodeState, reason string) {
+	o := c.observation(chain.KindState)
+	o.State, o.Reason = s, reason
+	c.sink(o)
+}

@@ -1,0 +1,60 @@
+package evm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/dial"
+)
+
+// Probe tries an address at once and says which chain is there. The error is a *dial.Refused whose text is a sentence for the person who
+// typed the address; raw is the error behind it, for callers that try another family next. Takes at most 8 s.
+func Probe(ctx context.Context, address string) (r chain.Recognised, raw, err error) {
+	address, err = dial.Check(address, "http", "https", "ws", "wss")
+	if err != nil {
+		return r, err, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+	defer cancel()
+	fail := func(e error) (chain.Recognised, error, error) { return chain.Recognised{}, e, dial.Refuse(e, address) }
+	node, e := connect(ctx, address, 8*time.Second)
+	if e != nil {
+		return fail(e)
+	}
+	defer node.Close()
+	var id string
+	if e := node.CallContext(ctx, &id, "eth_chainId"); e != nil {
+		return fail(e)
+	}
+	r.Family = chain.EVM
+	if r.ChainID, e = decimal(id); e != nil {
+		return fail(dial.ErrNotJSON)
+	}
+	var h *header
+	if e := node.CallContext(ctx, &h, "eth_getBlockByNumber", "latest", false); e != nil {
+		return fail(e)
+	}
+	if h == nil {
+		return fail(&dial.Refused{Sentence: "It answers, but has no block yet."})
+	}
+	if r.Head, e = quantity(h.Number); e != nil {
+		return fail(dial.ErrNotJSON)
+	}
+	var client string
+	if node.CallContext(ctx, &client, "web3_clientVersion") == nil {
+		r.Client = printable(client)
+	}
+	var syncing any
+	if node.CallContext(ctx, &syncing, "eth_syncing") == nil {
+		if _, yes := syncing.(map[string]any); yes {
+			r.Syncing = "The node is still catching up."
+		}
+	}
+	r.Name = fmt.Sprintf("EVM chain %s", r.ChainID)
+	if n, ok := chain.Known(chain.EVM, r.ChainID); ok {
+		r.Name = n.Name
+	}
+	return r, nil, nil
+}
