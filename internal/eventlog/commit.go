@@ -25,6 +25,7 @@ const (
 func (l *Log) write(ctx context.Context, group []*request) {
 	open := group
 	recheck := false // an earlier try may have happened: look every id up
+	fresh := false   // the tree was read for this group, after its calls began
 	conflicts, uncertain := 0, 0
 	var lost error // the newest uncertain error
 	fail := func(err error) {
@@ -34,6 +35,7 @@ func (l *Log) write(ctx context.Context, group []*request) {
 	}
 	for len(open) > 0 {
 		if l.behind() || recheck {
+			fresh = true
 			if err := l.reload(ctx); err != nil {
 				if lost != nil {
 					err = fmt.Errorf("%w: %w: then %w", ErrUncertain, lost, err)
@@ -43,10 +45,20 @@ func (l *Log) write(ctx context.Context, group []*request) {
 			}
 		}
 		p := plan{log: l, tip: tip{size: l.tip.size, edge: maps.Clone(l.tip.edge)}, heads: map[string]int64{}, ids: map[string]bool{}, blanked: map[int64]bool{}}
+		stale := false
 		for _, r := range open {
-			if err := p.decide(ctx, r, recheck); err != nil {
+			err := p.decide(ctx, r, recheck)
+			if stale = !fresh && ahead(err); stale {
+				break
+			}
+			if err != nil {
 				r.settle(nil, err)
 			}
+		}
+		if stale {
+			open = unsettled(open)
+			recheck = true
+			continue
 		}
 		if uncertain >= maxUncertain || conflicts >= maxConflicts {
 			// Who is found has its answer by now; the others are told.
@@ -95,6 +107,22 @@ func (l *Log) write(ctx context.Context, group []*request) {
 		}
 		recheck = len(open) > 0
 	}
+}
+
+// ahead says that the caller knows more than the leader: another replica appended
+// what the leader has not seen. (A caller who knows less is refused for good.)
+func ahead(err error) bool {
+	var c *ConflictError
+	return errors.Is(err, ErrNotFound) || (errors.As(err, &c) && c.Expect > c.Head)
+}
+
+func unsettled(group []*request) (out []*request) {
+	for _, r := range group {
+		if !r.settled {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // behind says that followers have seen a newer tree than the leader built.
