@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,6 +81,8 @@ type room struct {
 	state  incident.State
 	events []incident.Event
 	now    time.Time
+
+	restateFirst bool // append what a redaction says again before the redaction itself
 }
 
 func newRoom(n int64) *room {
@@ -174,6 +177,9 @@ func (r *room) do(c incident.Command, actor string) ([]incident.Event, error) {
 	bodies, err := incident.Decide(r.state, c, m)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := c.(incident.Redact); ok && r.restateFirst {
+		slices.Reverse(bodies)
 	}
 	from := len(r.events)
 	for _, b := range bodies {
