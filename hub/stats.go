@@ -1,0 +1,122 @@
+package hub
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats is a snapshot of the hub's counters. They count since New and never
+// fall, except Connections and Topics, which are current.
+type Stats struct {
+	Connections int
+	Topics      int
+	Published   uint64 // frames taken for an open topic
+	Delivered   uint64 // frames handed to sinks, summed over subscribers
+	Conflated   uint64 // frames that a subscriber did not get because a newer one took their place
+	Resyncs     uint64 // resync messages handed to sinks
+	Late        uint64 // frames published with a lower Seq than the topic had
+	Stalls      uint64 // times that a sink was full
+	ClosedSlow  uint64 // connections closed because the peer did not read
+	// Latency is the time from Publish until a frame is handed to the sink, in
+	// seconds, for frames that had no stalled sink before them.
+	Latency Histogram
+}
+
+// Histogram counts values by upper bound. Counts has one entry more than
+// Bounds, for what is above the last; the counts are not cumulative.
+type Histogram struct {
+	Bounds []float64
+	Counts []uint64
+	Sum    float64
+}
+
+var bounds = [...]time.Duration{
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond,
+}
+
+type counters struct {
+	published, delivered, conflated, resyncs, late, stalls, closedSlow atomic.Uint64
+
+	latency [len(bounds) + 1]atomic.Uint64
+	sum     atomic.Int64 // nanoseconds
+}
+
+// count counts what a sink took outside of a worker's round.
+func (c *counters) count(b *Batch, n int) {
+	var t tally
+	t.count(b, n)
+	c.add(&t)
+}
+
+func (c *counters) add(t *tally) {
+	c.delivered.Add(t.delivered)
+	c.conflated.Add(t.conflated)
+	c.resyncs.Add(t.resyncs)
+	c.stalls.Add(t.stalls)
+	if t.timed {
+		for i, n := range t.latency {
+			c.latency[i].Add(n)
+		}
+		c.sum.Add(int64(t.sum))
+	}
+	*t = tally{}
+}
+
+// tally collects one round of one worker before it is added to the counters.
+type tally struct {
+	now                                   time.Time // read anew every 32 writes
+	writes                                uint
+	delivered, conflated, resyncs, stalls uint64
+	timed                                 bool
+	latency                               [len(bounds) + 1]uint64
+	sum                                   time.Duration
+}
+
+func (t *tally) count(b *Batch, n int) {
+	if b.resync {
+		t.resyncs++
+		return
+	}
+	t.delivered += uint64(n)
+	if b.from >= 0 && b.whole && n == len(b.messages) {
+		t.conflated += uint64(b.to - b.from - int64(n))
+	}
+}
+
+func (t *tally) time(b *Batch, n int) {
+	if t.writes++; t.writes%32 == 0 {
+		t.now = time.Now()
+	}
+	for _, m := range b.messages[:n] {
+		if !m.frame || b.from < 0 { // from < 0: retained frames for a newcomer
+			continue
+		}
+		d := max(0, t.now.Sub(m.at))
+		i := 0
+		for i < len(bounds) && d > bounds[i] {
+			i++
+		}
+		t.timed = true
+		t.latency[i]++
+		t.sum += d
+	}
+}
+
+// Stats returns the counters.
+func (h *Hub) Stats() Stats {
+	h.mu.RLock()
+	s := Stats{Connections: len(h.subs), Topics: len(h.topics)}
+	h.mu.RUnlock()
+	c := &h.stats
+	s.Published, s.Delivered, s.Conflated, s.Resyncs = c.published.Load(), c.delivered.Load(), c.conflated.Load(), c.resyncs.Load()
+	s.Late, s.Stalls, s.ClosedSlow = c.late.Load(), c.stalls.Load(), c.closedSlow.Load()
+	s.Latency = Histogram{Bounds: make([]float64, len(bounds)), Counts: make([]uint64, len(c.latency)), Sum: time.Duration(c.sum.Load()).Seconds()}
+	for i, b := range bounds {
+		s.Latency.Bounds[i] = b.Seconds()
+	}
+	for i := range c.latency {
+		s.Latency.Counts[i] = c.latency[i].Load()
+	}
+	return s
+}
