@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -324,4 +325,16 @@ func random(n int) string {
 		}
 	}
 	return string(out)
+}
+
+// Known returns what was folded last, without asking the log, by name.
+func (s *Sources) Known() []Source {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]Source, 0, len(s.byID))
+	for _, src := range s.byID {
+		out = append(out, src)
+	}
+	slices.SortFunc(out, func(a, b Source) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return out
 }

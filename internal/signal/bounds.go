@@ -110,7 +110,12 @@ func Line(s string, limit int) string {
 
 // Text is Line with line breaks and tabs kept.
 func Text(s string, limit int) string {
-	return clean(s, limit, func(r rune) rune { return r })
+	return clean(s, limit, func(r rune) rune {
+		if r == '\u2028' || r == '\u2029' {
+			return '\n'
+		}
+		return r
+	})
 }
 
 func clean(s string, limit int, m func(rune) rune) string {
@@ -120,7 +125,7 @@ func clean(s string, limit int, m func(rune) rune) string {
 	}
 	s = strings.Map(func(r rune) rune {
 		r = m(r)
-		if r != '\n' && r != '\t' && unicode.IsControl(r) || isOverride(r) {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) || hidden(r) {
 			return -1
 		}
 		return r
@@ -132,8 +137,9 @@ func clean(s string, limit int, m func(rune) rune) string {
 	return strings.TrimSpace(string([]rune(s)[:limit-1])) + mark
 }
 
-// isOverride says that r changes the direction of what follows it, which lets
-// a sender make text read as something else.
-func isOverride(r rune) bool {
-	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+// hidden says that nobody sees r, or that it changes the direction of what
+// follows, which lets a sender make text read as something else. The incident
+// core refuses the same.
+func hidden(r rune) bool {
+	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r == '\ufeff' || r == '\ufffe' || r == '\uffff'
 }

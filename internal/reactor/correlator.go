@@ -1,0 +1,346 @@
+package reactor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/signal"
+)
+
+// Actor is who declares and attaches.
+const Actor = "system:correlator"
+
+const (
+	// chunkBytes bounds one command's signals, well below what one event takes.
+	chunkBytes = 96 << 10
+	// atOnce is how many commands for attached signals wait at the same time.
+	atOnce = 32
+	// replans is how often a page is planned anew because an incident refused.
+	replans = 4
+)
+
+// Room is where incidents are written. An error that is not a *incident.Refusal
+// means that the command may or may not have happened; the same id again tells.
+type Room interface {
+	Declare(ctx context.Context, c incident.Declare, m incident.Meta) (number int64, err error)
+	Do(ctx context.Context, number int64, c incident.Command, m incident.Meta) error
+}
+
+// Correlator is the reactor that makes incidents of signals: a signal that
+// opens declares an incident, joins an open one, or is left alone, as
+// signal.Correlate says; what becomes of an attached signal is told to its
+// incident. Signals of one page that belong together take one declaration and
+// as few attachments as fit. It decides on its own fold of the log up to the
+// newest event, never on a read model that may lag.
+type Correlator struct {
+	log   Log
+	room  Room
+	rules signal.Rules
+	clock func() time.Time
+	slog  *slog.Logger
+	fold  *fold
+}
+
+// NewCorrelator returns a correlator that has read nothing yet.
+func NewCorrelator(log Log, room Room, rules signal.Rules, clock func() time.Time, logger *slog.Logger) *Correlator {
+	return &Correlator{log: log, room: room, rules: rules, clock: clock, slog: logger, fold: newFold()}
+}
+
+// Name is "correlate".
+func (c *Correlator) Name() string { return "correlate" }
+
+// Wants the events of signals that open or that incidents are told of, and
+// merges, as the signals of a duplicate move with it.
+func (c *Correlator) Wants(typ string) bool {
+	switch typ {
+	case signal.TypeOpened, signal.TypeUpdated, signal.TypeAcknowledged, signal.TypeCleared, typeMerged:
+		return true
+	}
+	return false
+}
+
+var typeMerged = incident.Merged{}.Type()
+
+// errReplan says that an incident took less than the fold promised.
+var errReplan = errors.New("an incident refused signals")
+
+// Handle is Reactor.Handle.
+func (c *Correlator) Handle(ctx context.Context, page []eventlog.Event) error {
+	for try := 1; ; try++ {
+		if err := c.fold.catchUp(ctx, c.log); err != nil {
+			return err
+		}
+		err := c.place(ctx, append(c.plan(page), c.moves(page)...))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errReplan) {
+			return err
+		}
+		if try == replans {
+			c.slog.ErrorContext(ctx, "signals were left without an incident", "from", page[0].Offset, "err", err)
+			break
+		}
+	}
+	if err := c.fold.catchUp(ctx, c.log); err != nil {
+		return err
+	}
+	return c.tell(ctx, page)
+}
+
+// group is what one page brings to one incident.
+type group struct {
+	number  int64 // 0: to be declared
+	event   string
+	drill   bool
+	at      int64             // of the first event
+	members []incident.Signal // each says in Correlation why it is here
+}
+
+// plan decides for every signal of the page that opens and was not placed yet.
+// What it plans to declare can be joined by the signals after it.
+func (c *Correlator) plan(page []eventlog.Event) []*group {
+	open := c.fold.candidates()
+	byNumber := map[int64]*group{}
+	var plan []*group
+	for _, e := range page {
+		source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix)
+		if !ok {
+			continue
+		}
+		b, ok := fact(source, e).Body.(signal.Opened)
+		if !ok {
+			continue
+		}
+		s := snapshot(source, e, b)
+		if seen := c.fold.signals[s.ID]; seen != nil && seen.touched {
+			continue
+		}
+		d := signal.Correlate(open, s, c.rules)
+		number := d.Incident
+		switch d.Action {
+		case signal.None:
+			continue
+		case signal.Declare:
+			number = -int64(len(plan) + 1)
+			open = append(open, signal.Candidate{Number: number, Status: string(incident.StatusDeclared), Drill: s.Drill, Chains: []string{s.Chain}, Components: []string{s.Component}})
+		}
+		g := byNumber[number]
+		if g == nil {
+			g = &group{number: max(0, number), event: e.ID, drill: s.Drill, at: s.OpenedAt}
+			byNumber[number] = g
+			plan = append(plan, g)
+		}
+		g.members = append(g.members, told(s, d.Reason))
+		i := slices.IndexFunc(open, func(k signal.Candidate) bool { return k.Number == number })
+		open[i].LastAt = max(open[i].LastAt, s.OpenedAt)
+		if id := s.GroupIdentity(); id != "" && !slices.Contains(open[i].Groups, id) {
+			open[i].Groups = append(slices.Clip(open[i].Groups), id)
+		}
+		if c.fold.taken(number)+len(g.members) >= incident.MaxSignals {
+			open = slices.Delete(open, i, i+1) // it is full: the next one declares another
+		}
+	}
+	return plan
+}
+
+// moves brings the signals of incidents that were merged to where they went.
+func (c *Correlator) moves(page []eventlog.Event) []*group {
+	var plan []*group
+	for _, e := range page {
+		if e.Type != typeMerged {
+			continue
+		}
+		number, _ := incidentOf(e.Stream)
+		from := c.fold.rooms[number]
+		if from == nil || from.state.MergedInto == 0 {
+			continue
+		}
+		to := from.state.MergedInto
+		g := &group{number: to, event: e.ID, drill: e.Drill, at: e.At}
+		for _, m := range from.state.Signals {
+			r := c.fold.rooms[to]
+			if r == nil || r.at(m.ID) >= 0 || r.detached[m.ID] {
+				continue
+			}
+			m.Correlation = fmt.Sprintf("It came with incident #%d, which was merged into this one.", number)
+			g.members = append(g.members, m)
+		}
+		if len(g.members) > 0 {
+			plan = append(plan, g)
+		}
+	}
+	return plan
+}
+
+// place carries the plan out, incident by incident.
+func (c *Correlator) place(ctx context.Context, plan []*group) error {
+	var again error
+	for _, g := range plan {
+		number, rest := g.number, g.members
+		if number == 0 {
+			var n int
+			var err error
+			if number, n, err = c.declare(ctx, g); err != nil {
+				return err
+			}
+			rest = rest[n:]
+		}
+		for len(rest) > 0 {
+			n := fits(rest)
+			id := CommandID(rest[0].ID, fmt.Sprintf("attach to %d", number))
+			err := c.room.Do(ctx, number, incident.AttachSignals{Signals: rest[:n]}, c.meta(id, g.drill, g.at))
+			var refusal *incident.Refusal
+			if errors.As(err, &refusal) {
+				c.slog.WarnContext(ctx, "an incident refused signals", "incident", number, "signals", n, "code", refusal.Code, "sentence", refusal.Sentence)
+				if c.retry(number, refusal.Code) {
+					again = fmt.Errorf("%w: #%d: %s", errReplan, number, refusal.Sentence)
+				}
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("attach %d signals to incident %d: %w", n, number, err)
+			}
+			rest = rest[n:]
+		}
+	}
+	return again
+}
+
+// retry says whether planning anew can help after this refusal, and sees to it
+// that the next plan is another one.
+func (c *Correlator) retry(number int64, code string) bool {
+	switch code {
+	case incident.CodeTooMany:
+		if r := c.fold.rooms[number]; r != nil {
+			r.full = true
+		}
+		return true
+	case incident.CodeMerged:
+		return true // the fold will know
+	}
+	return false
+}
+
+// declare opens the incident of a group with as many of its signals as fit, and
+// returns its number and how many that were. The worst signal gives severity
+// and title, the first one chain and component.
+func (c *Correlator) declare(ctx context.Context, g *group) (number int64, n int, err error) {
+	all, first := g.members, g.members[0]
+	worst := slices.MinFunc(all, func(a, b incident.Signal) int { return cmp.Compare(a.Severity.Rank(), b.Severity.Rank()) })
+	n = fits(all)
+	d := incident.Declare{Title: worst.Title, Severity: string(worst.Severity), DetectedAt: first.OpenedAt, Signal: first.ID, Attach: all[:n]}
+	if first.Chain != "" {
+		d.Chains = []string{first.Chain}
+	}
+	if first.Component != "" {
+		d.Components = []string{first.Component}
+	}
+	number, err = c.room.Declare(ctx, d, c.meta(CommandID(g.event, "declare"), g.drill, g.at))
+	var refusal *incident.Refusal
+	if errors.As(err, &refusal) {
+		c.slog.ErrorContext(ctx, "a declaration was refused; the signals stay without an incident", "signal", first.ID, "signals", len(all), "code", refusal.Code, "sentence", refusal.Sentence)
+		return 0, len(all), nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("declare an incident for signal %s: %w", first.ID, err)
+	}
+	return number, n, nil
+}
+
+// fits is how many of these signals one command takes, at least one.
+func fits(all []incident.Signal) int {
+	n, bytes := 0, 0
+	for n < len(all) && n < incident.MaxBatch {
+		if bytes += size(all[n]); bytes > chunkBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// tell gives every incident the news of its signals, one command a signal.
+func (c *Correlator) tell(ctx context.Context, page []eventlog.Event) error {
+	type change struct {
+		number int64
+		sig    incident.Signal
+		event  string
+		drill  bool
+		at     int64
+	}
+	var order []string
+	changes := map[string]*change{}
+	for _, e := range page {
+		source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix)
+		if !ok {
+			continue
+		}
+		f := fact(source, e)
+		id := subject(f.Body)
+		ch := changes[id]
+		if ch == nil {
+			r := c.fold.holding(id)
+			if r == nil || r.at(id) < 0 {
+				continue
+			}
+			ch = &change{number: r.state.Number, sig: r.state.Signals[r.at(id)]}
+		}
+		sig, ok := news(ch.sig, f)
+		if !ok {
+			continue
+		}
+		if changes[id] == nil {
+			changes[id] = ch
+			order = append(order, id)
+		}
+		ch.sig, ch.event, ch.drill, ch.at = sig, e.ID, e.Drill, e.At
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, id := range order {
+		ch := changes[id]
+		g.Go(func() error {
+			cmd := CommandID(ch.event, fmt.Sprintf("tell %d", ch.number))
+			err := c.room.Do(ctx, ch.number, incident.SignalChanged{Signal: ch.sig}, c.meta(cmd, ch.drill, ch.at))
+			var refusal *incident.Refusal
+			if errors.As(err, &refusal) {
+				c.slog.InfoContext(ctx, "an incident did not take news of a signal", "incident", ch.number, "signal", id, "code", refusal.Code)
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("tell incident %d about signal %s: %w", ch.number, id, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// subject is the id of the signal that an event is about.
+func subject(b signal.Body) string {
+	switch b := b.(type) {
+	case signal.Updated:
+		return b.Signal
+	case signal.Acknowledged:
+		return b.Signal
+	case signal.Cleared:
+		return b.Signal
+	}
+	return ""
+}
+
+// meta stamps a command with now, but not before what it is about.
+func (c *Correlator) meta(id string, drill bool, notBefore int64) incident.Meta {
+	return incident.Meta{ID: id, At: max(c.clock().UnixMilli(), notBefore), Actor: Actor, Drill: drill}
+}
