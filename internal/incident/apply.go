@@ -50,7 +50,7 @@ func edit[T any](list []T, i int, change func(x *T)) []T {
 // itself says, so that blanking the event leaves nothing of it behind.
 func (s *State) say(e Event, kind Kind, parts ...Part) {
 	s.Timeline = s.Timeline.with(Entry{
-		Offset: e.Offset, EventID: e.EventID, At: e.At, Actor: e.Actor, Drill: e.Drill,
+		Offset: e.Offset, EventID: e.EventID, CommandID: e.ID, At: e.At, Actor: e.Actor, Drill: e.Drill,
 		Kind: kind, Type: e.Body.Type(), Parts: parts, Redacted: e.Redacted,
 	})
 }

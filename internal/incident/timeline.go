@@ -55,15 +55,17 @@ type Part struct {
 
 // Entry is one line of the timeline: what one event said.
 type Entry struct {
-	Offset   int64  // global offset of the event
-	EventID  string // names the event for redact
-	At       int64
-	Actor    string
-	Drill    bool
-	Kind     Kind
-	Type     string // type of the event
-	Parts    []Part
-	Redacted *Redaction // set when the words were blanked; Parts then hold one PartRedacted
+	Offset  int64  // global offset of the event
+	EventID string // names the event for redact
+	// CommandID is the command that led to the event; who sent it recognises its own entry.
+	CommandID string
+	At        int64
+	Actor     string
+	Drill     bool
+	Kind      Kind
+	Type      string // type of the event
+	Parts     []Part
+	Redacted  *Redaction // set when the words were blanked; Parts then hold one PartRedacted
 }
 
 // Text is the entry's sentence without marks.

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/app"
+	"github.com/tocsin-ops/tocsin/internal/config"
+	"github.com/tocsin-ops/tocsin/web"
+)
+
+type serve struct {
+	Addr      string `help:"Address to listen on (default 127.0.0.1:8080)." placeholder:"HOST:PORT"`
+	Data      string `help:"Directory that holds everything (default ./data)." type:"path" placeholder:"DIR"`
+	Config    string `help:"Configuration file." type:"path" placeholder:"FILE" env:"TOCSIN_CONFIG"`
+	PublicURL string `help:"Address that people open." name:"public-url" placeholder:"URL"`
+	Store     string `help:"Where the log is kept." enum:"bolt" default:"bolt"`
+}
+
+// Run serves until it is told to stop.
+func (s serve) Run(ctx context.Context, io streams) error {
+	c, err := config.Load(s.Config, io.environ)
+	if err != nil {
+		return err
+	}
+	for _, o := range []struct {
+		flag string
+		to   *string
+	}{{s.Addr, &c.Addr}, {s.Data, &c.Data}, {s.PublicURL, &c.PublicURL}} {
+		if o.flag != "" {
+			*o.to = o.flag
+		}
+	}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return serveConfig(ctx, io, app.Options{Config: c, BootstrapToken: c.BootstrapToken.Reveal()}, nil)
+}
+
+func serveConfig(ctx context.Context, io streams, o app.Options, started func(context.Context, *app.App) error) error {
+	o.Version = version
+	o.Logger = logger(io.err, o.Config.Level())
+	for _, note := range config.Strays(io.environ) {
+		o.Logger.Warn(note)
+	}
+	a, err := app.New(ctx, o)
+	if err != nil {
+		return err
+	}
+	if !web.Built() {
+		fmt.Fprintln(io.err, "tocsin: this binary was built without its styles and scripts; build it with: make build")
+	}
+	fmt.Fprintf(io.out, "listening on http://%s\n", a.Addr())
+	if a.SignInLink != "" {
+		fmt.Fprintf(io.out, "sign-in link: %s\n  works once, for 24 hours, for the first administrator\n", a.SignInLink)
+	} else {
+		fmt.Fprintf(io.out, "open %s\n", a.URL())
+	}
+	if started == nil {
+		return a.Run(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ran := make(chan error, 1)
+	go func() { ran <- a.Run(ctx) }()
+	if err := started(ctx, a); err != nil {
+		cancel()
+		<-ran
+		return err
+	}
+	return <-ran
+}
+
+type demo struct {
+	Addr     string  `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Scenario string  `help:"What to play (nomad, polygon-reorg)." default:"nomad"`
+	Speed    float64 `help:"How many times faster than it was." default:"60"`
+}
+
+// Run plays a drill on a directory that is removed at the end.
+func (d demo) Run(ctx context.Context, io streams) error {
+	dir, err := os.MkdirTemp("", "tocsin-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	c, err := config.Load("", io.environ)
+	if err != nil {
+		return err
+	}
+	c.Addr, c.Data, c.Organisation = d.Addr, dir, "Demo Exchange"
+	c.Components = []config.Component{
+		{Name: "Trading", Group: "Exchange"}, {Name: "Deposits", Group: "Exchange"}, {Name: "Withdrawals", Group: "Exchange"},
+		{Name: "Bridge", Group: "Protocols"}, {Name: "Staking", Group: "Protocols"},
+	}
+	c.Status.Audiences = []string{"clients", "regulators"}
+	o := app.Options{Config: c, Demo: true, BootstrapToken: c.BootstrapToken.Reveal()}
+	return serveConfig(ctx, io, o, func(ctx context.Context, a *app.App) error {
+		if err := a.WaitReady(ctx, 30*time.Second); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.out, "DRILL: playing %s at %g times its speed; all of it is gone when this program ends\n", d.Scenario, d.Speed)
+		return a.StartDrill(ctx, d.Scenario, d.Speed)
+	})
+}

@@ -1,0 +1,270 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/config"
+	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/telemetry"
+	"github.com/tocsin-ops/tocsin/store"
+	"github.com/tocsin-ops/tocsin/web"
+)
+
+const (
+	chainsStream = "chains"
+	chainPrefix  = "chains/" // in the store, because addresses carry credentials; never in the log
+	maxChains    = 64
+)
+
+// chains is which chains are watched: those of the configuration file, those
+// added in the page, and those of a running drill.
+type chains struct {
+	app *App
+
+	mu    sync.Mutex // guards what follows
+	fixed []telemetry.Chain
+	added []telemetry.Chain
+	drill []telemetry.Chain
+	names map[string]string // id -> display name
+}
+
+// kept is an added chain as the store holds it.
+type kept struct {
+	Title string          `json:"title"`
+	Chain telemetry.Chain `json:"chain"`
+}
+
+func newChains(ctx context.Context, a *App, fixed []config.Chain) (*chains, error) {
+	c := &chains{app: a, names: map[string]string{}}
+	for _, f := range fixed {
+		t, err := fromConfig(f)
+		if err != nil {
+			return nil, err
+		}
+		c.names[t.Name] = f.Name
+		c.fixed = append(c.fixed, t)
+	}
+	for kv, err := range a.db.Scan(ctx, store.Range{From: []byte(chainPrefix), To: []byte(chainPrefix + "\xff")}) {
+		if err != nil {
+			return nil, fmt.Errorf("read the watched chains: %w", err)
+		}
+		var k kept
+		if err := json.Unmarshal(kv.Value, &k); err != nil {
+			return nil, fmt.Errorf("read the watched chain %s: %w", kv.Key, err)
+		}
+		if c.index(c.fixed, k.Chain.Name) >= 0 {
+			continue // the file wins
+		}
+		c.names[k.Chain.Name] = k.Title
+		c.added = append(c.added, k.Chain)
+	}
+	return c, nil
+}
+
+func fromConfig(f config.Chain) (telemetry.Chain, error) {
+	t := telemetry.Chain{Name: slug(f.Name), Family: chain.Family(f.Family), ChainID: f.ChainID, Routine: f.RoutineReorg, Confirmations: f.Confirmations, Interval: f.BlockInterval.Std()}
+	for _, n := range f.Nodes {
+		t.Nodes = append(t.Nodes, telemetry.Node{Name: n.Name, URL: n.Endpoint(), WS: n.Socket()})
+	}
+	return t, t.Check()
+}
+
+func (c *chains) index(list []telemetry.Chain, id string) int {
+	return slices.IndexFunc(list, func(t telemetry.Chain) bool { return t.Name == id })
+}
+
+func (c *chains) apply() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.applyLocked()
+}
+
+// List implements web.Chains. Chains of a drill are shown by their views alone.
+func (c *chains) List() []web.ChainSetting {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := []web.ChainSetting{}
+	for i, t := range slices.Concat(c.fixed, c.added, c.drill) {
+		s := web.ChainSetting{ID: t.Name, Name: cmp.Or(c.names[t.Name], t.Name), Family: string(t.Family), Fixed: i < len(c.fixed), Drill: i >= len(c.fixed)+len(c.added)}
+		for _, n := range t.Nodes {
+			s.Nodes = append(s.Nodes, n.Name)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Test implements web.Chains.
+func (c *chains) Test(ctx context.Context, address string) web.ChainTest {
+	r, err := telemetry.Probe(ctx, address)
+	if err != nil {
+		return web.ChainTest{Head: -1, Says: err.Error()} // the probe's own sentence for people, without secrets
+	}
+	t := web.ChainTest{OK: true, Chain: r.Name, ChainID: r.ChainID, Family: string(r.Family), Client: r.Client, Head: r.Head, HeadAt: 0}
+	t.Says = fmt.Sprintf("This is %s (%s %s), newest block %d.", r.Name, r.Family, r.ChainID, r.Head)
+	if r.Syncing != "" {
+		t.Says += " " + r.Syncing
+	}
+	return t
+}
+
+func refuse(code, format string, args ...any) error {
+	return &auth.Refusal{Code: code, Sentence: fmt.Sprintf(format, args...)}
+}
+
+// Add implements web.Chains: every address is asked first, all must be of one chain.
+func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []string) error {
+	t := telemetry.Chain{}
+	var first chain.Recognised
+	for i, u := range urls {
+		r, err := telemetry.Probe(ctx, u)
+		if err != nil {
+			return refuse("node_unusable", "%s: %s", telemetry.Redact(u), err.Error())
+		}
+		if i == 0 {
+			first = r
+			t.Family, t.ChainID = r.Family, r.ChainID
+		} else if err := telemetry.Expect(r, first.Family, first.ChainID); err != nil {
+			return refuse("wrong_chain", "%s: %s All nodes of one entry must serve the same chain.", telemetry.Redact(u), err.Error())
+		}
+		t.Nodes = append(t.Nodes, telemetry.Node{Name: nodeName(u, t.Nodes), URL: u})
+	}
+	title = strings.TrimSpace(cmp.Or(strings.TrimSpace(title), first.Name))
+	if len(title) > 60 {
+		return refuse("text_too_long", "The name is longer than 60 characters. Shorten it.")
+	}
+	t.Name = slug(title)
+	if err := t.Check(); err != nil {
+		return refuse("invalid", "%s", err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.index(c.fixed, t.Name) >= 0 || c.index(c.added, t.Name) >= 0:
+		return refuse("chain_exists", "A chain named “%s” is watched already. Give this one another name.", title)
+	case len(c.fixed)+len(c.added) >= maxChains:
+		return refuse("too_many", "%d chains are watched already. Stop watching one first.", maxChains)
+	}
+	value, err := json.Marshal(kept{Title: title, Chain: t})
+	if err != nil {
+		return err
+	}
+	if _, err := c.app.db.Commit(ctx, store.Txn{Then: []store.Op{{Key: []byte(chainPrefix + t.Name), Value: value}}}); err != nil {
+		return fmt.Errorf("keep chain %s: %w", t.Name, err)
+	}
+	nodes := []string{}
+	for _, n := range t.Nodes {
+		nodes = append(nodes, n.Name)
+	}
+	if err := c.record(ctx, by, "chain.added", map[string]any{"id": t.Name, "name": title, "family": t.Family, "chain_id": t.ChainID, "nodes": nodes}); err != nil {
+		return err
+	}
+	c.names[t.Name] = title
+	c.added = append(c.added, t)
+	return c.applyLocked()
+}
+
+func (c *chains) applyLocked() error {
+	all := slices.Concat(c.fixed, c.added, c.drill)
+	if err := c.app.watch.Set(all); err != nil {
+		return err
+	}
+	c.app.web.ChainChanged("")
+	return nil
+}
+
+func (c *chains) record(ctx context.Context, by auth.Actor, typ string, data any) error {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	id := uuid.Must(uuid.NewV7()).String()
+	_, err = c.app.log.Append(ctx, eventlog.Batch{Stream: chainsStream, Expect: eventlog.AnySeq, Drafts: []eventlog.Draft{{ID: id, At: c.app.millis(), Actor: by.String(), Type: typ, Version: 1, Data: raw}}})
+	if err != nil {
+		return fmt.Errorf("record %s: %w", typ, err)
+	}
+	return nil
+}
+
+// Remove implements web.Chains.
+func (c *chains) Remove(ctx context.Context, by auth.Actor, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.index(c.fixed, id) >= 0 {
+		return refuse("chain_fixed", "This chain stands in the configuration file. Take it out there and restart.")
+	}
+	i := c.index(c.added, id)
+	if i < 0 {
+		return refuse("not_found", "This chain is not watched.")
+	}
+	if _, err := c.app.db.Commit(ctx, store.Txn{Then: []store.Op{{Key: []byte(chainPrefix + id), Delete: true}}}); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("forget chain %s: %w", id, err)
+	}
+	if err := c.record(ctx, by, "chain.removed", map[string]any{"id": id}); err != nil {
+		return err
+	}
+	c.added = slices.Delete(slices.Clone(c.added), i, i+1)
+	return c.applyLocked()
+}
+
+// SetDrill replaces the chains of a drill; none ends it.
+func (c *chains) SetDrill(list []telemetry.Chain, names map[string]string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, n := range names {
+		c.names[id] = n
+	}
+	c.drill = list
+	return c.applyLocked()
+}
+
+// Inject gives an observation of a drill to its chain's monitor.
+func (c *chains) Inject(ctx context.Context, o chain.Observation) error {
+	return c.app.watch.Inject(ctx, o)
+}
+
+// slug makes an id of a name: lower-case letters, digits and dashes.
+func slug(name string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	s := strings.Trim(b.String(), "-")
+	if len(s) > 48 {
+		s = strings.Trim(s[:48], "-")
+	}
+	return cmp.Or(s, "chain")
+}
+
+// nodeName is the host and port of an address, made unique among others.
+func nodeName(address string, others []telemetry.Node) string {
+	name := "node"
+	if u, err := url.Parse(strings.TrimSpace(address)); err == nil && u.Host != "" {
+		name = u.Host
+	}
+	taken := func(n string) bool {
+		return slices.ContainsFunc(others, func(o telemetry.Node) bool { return o.Name == n })
+	}
+	for i, base := 2, name; taken(name); i++ {
+		name = base + "-" + strconv.Itoa(i)
+	}
+	return name
+}

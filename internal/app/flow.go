@@ -1,0 +1,118 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/intake"
+	"github.com/tocsin-ops/tocsin/internal/metrics"
+	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/room"
+	"github.com/tocsin-ops/tocsin/internal/signal"
+)
+
+// Sources that are part of the program.
+const (
+	sourceChains = "chains"
+	sourceDrill  = "drill"
+)
+
+// flow is where telemetry's results go: samples to the store and the charts,
+// findings to the desk as signals, views to the live pages.
+type flow struct {
+	app  *App
+	desk *intake.Desk
+}
+
+// OnSamples stores samples. A sample that cannot be stored is lost: the next
+// one comes in seconds, and nothing that people decide on hangs on a single one.
+func (f *flow) OnSamples(list []chain.Sample) {
+	out := make([]metrics.Sample, len(list))
+	for i, s := range list {
+		out[i] = metrics.Sample{Name: s.Name, Labels: s.Labels, At: s.At, Value: s.Value}
+	}
+	if err := f.app.tsdb.Append(out); err != nil {
+		f.app.opt.Logger.Warn("store samples", "component", "metrics", "count", len(out), "err", err)
+	}
+	f.app.web.SamplesArrived(out)
+}
+
+// OnView tells the live pages.
+func (f *flow) OnView(v chain.View, _ bool) { f.app.web.ChainChanged(v.Chain) }
+
+// OnFindings makes signals of findings; it returns when they are durable.
+func (f *flow) OnFindings(ctx context.Context, name string, list []chain.Finding) error {
+	source := sourceChains
+	if len(list) > 0 && list[0].Drill {
+		source = sourceDrill
+	}
+	_, err := f.desk.Submit(ctx, source, "system:telemetry", observations(list))
+	return err
+}
+
+func (f *flow) drillFindings(ctx context.Context, list []chain.Finding) error {
+	_, err := f.desk.Submit(ctx, sourceDrill, "system:drill", observations(list))
+	return err
+}
+
+func observations(list []chain.Finding) []signal.Observation {
+	out := make([]signal.Observation, len(list))
+	for i, n := range list {
+		out[i] = signal.Observation{
+			Key: n.Key, Kind: n.Kind, Subject: n.Subject, Title: n.Title, Reason: n.Reason, Severity: n.Severity, Firing: n.Firing,
+			At: n.At, Chain: n.Chain, Evidence: n.Evidence, Drill: n.Drill,
+		}
+	}
+	return out
+}
+
+// open gives the keys that the log holds open for a chain, so that a restart
+// neither doubles nor forgets them.
+func (f *flow) open(_ context.Context, name string) ([]string, error) {
+	var keys []string
+	f.app.world.Look(func(v projection.View) {
+		for s := range v.Signals() {
+			if s.IsOpen() && s.Chain == name && (s.Source == sourceChains || s.Source == sourceDrill) {
+				keys = append(keys, s.Key)
+			}
+		}
+	})
+	return keys, nil
+}
+
+// drillNote puts an inject of a drill on the timeline of the newest open drill incident.
+func (a *App) drillNote(ctx context.Context, text string) error {
+	var number int64
+	a.world.Look(func(v projection.View) {
+		for _, st := range v.Incidents() {
+			if st.Drill && incident.Open(st) {
+				number = st.Number
+			}
+		}
+	})
+	if number == 0 {
+		return nil // the drill's incident is not there yet, or is over: nobody would read it
+	}
+	m := incident.Meta{ID: uuid.Must(uuid.NewV7()).String(), At: a.millis(), Actor: "system:drill", Drill: true}
+	if _, err := a.rooms.Do(ctx, number, incident.AddNote{Text: text}, m); err != nil {
+		return fmt.Errorf("note on drill incident %d: %w", number, err)
+	}
+	return nil
+}
+
+// correlatorRoom lets the correlator into the rooms.
+type correlatorRoom struct{ rooms *room.Rooms }
+
+func (r correlatorRoom) Declare(ctx context.Context, c incident.Declare, m incident.Meta) (int64, error) {
+	a, err := r.rooms.Declare(ctx, c, m)
+	return a.Number, err
+}
+
+func (r correlatorRoom) Do(ctx context.Context, number int64, c incident.Command, m incident.Meta) error {
+	_, err := r.rooms.Do(ctx, number, c, m)
+	return err
+}

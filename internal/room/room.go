@@ -1,0 +1,307 @@
+// Package room is the only way to write an incident: it authorizes a command,
+// loads the incident, lets the pure core decide, and appends what came out. It
+// never renders, never notifies and never answers before the log is durable.
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/incident"
+)
+
+const (
+	// StreamPrefix starts the name of every incident's stream.
+	StreamPrefix = "incident/"
+
+	maxAttempts = 3   // appends tried for one batch of commands before giving up on conflicts
+	maxPending  = 512 // commands waiting for one incident; more are answered with ErrBusy
+	maxCalls    = 64  // commands decided for one append
+	maxDrafts   = 256 // events of one append; a single command may exceed it alone
+	keptDesks   = 512 // incidents whose state stays in memory
+	appendWait  = 30 * time.Second
+)
+
+var (
+	// ErrNoIncident says that no incident has that number.
+	ErrNoIncident = errors.New("no such incident")
+	// ErrBusy says that too many commands wait for this incident; nothing was written.
+	ErrBusy = errors.New("too many commands are waiting for this incident")
+	// ErrContended says that other writers won every attempt; nothing was written.
+	ErrContended = errors.New("the incident kept changing under this command")
+)
+
+// Log is the part of the event log that rooms use.
+type Log interface {
+	Append(ctx context.Context, b eventlog.Batch) ([]eventlog.Event, error)
+	Read(ctx context.Context, from int64, limit int) ([]eventlog.Event, error)
+	ReadStream(ctx context.Context, stream string, fromSeq int64, limit int) ([]eventlog.Event, error)
+	StreamHead(ctx context.Context, stream string) (int64, error)
+	ByCausation(ctx context.Context, id string) ([]eventlog.Event, error)
+	Redact(ctx context.Context, offset int64, d eventlog.Draft) (eventlog.Event, error)
+}
+
+// Answer is what a command led to. Position is the offset of its last event, or
+// of the newest event of the incident when nothing had to change. The same
+// command id always gets the same answer; Repeated says that it is one.
+type Answer struct {
+	Number   int64
+	Position int64
+	Events   []eventlog.Event
+	Repeated bool
+}
+
+// Rooms writes incidents. It may be used from any number of goroutines:
+// commands for one incident are decided one after the other and share an
+// append, different incidents do not wait for each other.
+type Rooms struct {
+	log Log
+
+	mu    sync.Mutex // guards desks and next
+	desks map[int64]*desk
+	next  int64 // a number that was free when last looked at
+}
+
+// New returns rooms that write to log. It starts nothing.
+func New(log Log) *Rooms {
+	return &Rooms{log: log, desks: map[int64]*desk{}, next: 1}
+}
+
+// Stream returns the name of the stream of one incident.
+func Stream(number int64) string { return StreamPrefix + strconv.FormatInt(number, 10) }
+
+// Number returns the incident's number when stream is an incident's.
+func Number(stream string) (int64, bool) {
+	rest, ok := strings.CutPrefix(stream, StreamPrefix)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(rest, 10, 64)
+	return n, err == nil && n > 0
+}
+
+// Do decides c on incident number and appends the outcome. The error is a
+// *incident.Refusal, ErrNoIncident, ErrBusy, ErrContended, or a fault of the
+// log, after which the command may have happened: repeating it with the same
+// id tells.
+func (r *Rooms) Do(ctx context.Context, number int64, c incident.Command, m incident.Meta) (Answer, error) {
+	switch c := c.(type) {
+	case incident.Declare:
+		return Answer{}, &incident.Refusal{Code: incident.CodeAlreadyDeclared, Sentence: "An incident is declared on its own address, not inside another one."}
+	case incident.Redact:
+		return r.redact(ctx, number, c, m)
+	case incident.Merge:
+		return r.merge(ctx, number, c, m)
+	}
+	return r.do(ctx, number, c, m)
+}
+
+func (r *Rooms) do(ctx context.Context, number int64, c incident.Command, m incident.Meta) (Answer, error) {
+	d, err := r.desk(ctx, number)
+	if err != nil {
+		return Answer{}, err
+	}
+	return d.do(ctx, &call{command: c, meta: m, done: make(chan struct{}), lead: make(chan struct{}, 1)})
+}
+
+// merge tells the other incident first: if it refuses, nothing has happened;
+// if we die in between, repeating the command finishes the merge.
+func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m incident.Meta) (Answer, error) {
+	s, err := r.Load(ctx, number)
+	if err != nil {
+		return Answer{}, err
+	}
+	if past, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+		return past, err
+	}
+	if _, err := incident.Decide(s, c, m); err != nil {
+		return Answer{}, err
+	}
+	absorb := m
+	absorb.ID = m.ID + ".absorb"
+	if _, err := r.do(ctx, c.Into, incident.Absorb{From: number}, absorb); err != nil {
+		if errors.Is(err, ErrNoIncident) {
+			return Answer{}, &incident.Refusal{Code: "no_such_incident", Sentence: fmt.Sprintf("There is no incident #%d. Look up the number on the board.", c.Into)}
+		}
+		return Answer{}, err
+	}
+	return r.do(ctx, number, c, m)
+}
+
+// Declare opens a new incident under the next free number.
+func (r *Rooms) Declare(ctx context.Context, c incident.Declare, m incident.Meta) (Answer, error) {
+	if a, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+		return a, err
+	}
+	r.mu.Lock()
+	number := r.next
+	r.mu.Unlock()
+	for {
+		head, err := r.log.StreamHead(ctx, Stream(number))
+		if err != nil {
+			return Answer{}, fmt.Errorf("look for a free incident number at %d: %w", number, err)
+		}
+		if head != 0 {
+			number++
+			continue
+		}
+		bodies, err := incident.Decide(incident.New(number, m.ID), c, m)
+		if err != nil {
+			return Answer{}, err
+		}
+		drafts, err := draft(bodies, m)
+		if err != nil {
+			return Answer{}, err
+		}
+		events, err := r.log.Append(ctx, eventlog.Batch{Stream: Stream(number), Expect: 0, Drafts: drafts})
+		if errors.Is(err, eventlog.ErrConflict) {
+			// Somebody else took the number, or this very command came twice at once.
+			if a, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+				return a, err
+			}
+			number++
+			continue
+		}
+		if err != nil {
+			return Answer{}, fmt.Errorf("append the declaration of incident %d: %w", number, err)
+		}
+		r.mu.Lock()
+		r.next = max(r.next, number+1)
+		r.mu.Unlock()
+		return answer(number, events), nil
+	}
+}
+
+// Load returns the incident as of its newest durable event.
+func (r *Rooms) Load(ctx context.Context, number int64) (incident.State, error) {
+	s, _, err := fold(ctx, r.log, number, incident.New(number, ""), 0)
+	if err == nil && !s.Declared {
+		return s, ErrNoIncident
+	}
+	return s, err
+}
+
+// redact blanks the payload of one event for ever; the event's leaf stays and
+// says by whom and why. Facts that the event carried are said again before it
+// goes, so that a crash in between loses none.
+func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m incident.Meta) (Answer, error) {
+	if past, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+		return past, err
+	}
+	s, err := r.Load(ctx, number)
+	if err != nil {
+		return Answer{}, err
+	}
+	bodies, err := incident.Decide(s, c, m)
+	if err != nil {
+		return Answer{}, err
+	}
+	var target incident.LogRedacted
+	var facts []incident.Body
+	for _, b := range bodies {
+		if t, ok := b.(incident.LogRedacted); ok {
+			target = t
+		} else {
+			facts = append(facts, b)
+		}
+	}
+	if len(facts) > 0 {
+		said := m
+		said.ID = m.ID + ".restate"
+		if past, _, err := r.repeated(ctx, said.ID); err != nil {
+			return Answer{}, err
+		} else if len(past.Events) == 0 {
+			drafts, err := draft(facts, said)
+			if err != nil {
+				return Answer{}, err
+			}
+			if _, err := r.log.Append(ctx, eventlog.Batch{Stream: Stream(number), Expect: eventlog.AnySeq, Drafts: drafts}); err != nil {
+				return Answer{}, fmt.Errorf("restate the facts of incident %d: %w", number, err)
+			}
+		}
+	}
+	drafts, err := draft([]incident.Body{target}, m)
+	if err != nil {
+		return Answer{}, err
+	}
+	ev, err := r.log.Redact(ctx, target.Offset, drafts[0])
+	if err != nil {
+		return Answer{}, fmt.Errorf("redact event %d of incident %d: %w", target.Offset, number, err)
+	}
+	r.forget(number)
+	return answer(number, []eventlog.Event{ev}), nil
+}
+
+// repeated returns the first answer of a declaration or redaction that was already carried out.
+func (r *Rooms) repeated(ctx context.Context, id string) (Answer, bool, error) {
+	events, err := r.log.ByCausation(ctx, id)
+	if err != nil {
+		return Answer{}, false, fmt.Errorf("look up command %s: %w", id, err)
+	}
+	if len(events) == 0 {
+		return Answer{}, false, nil
+	}
+	n, ok := Number(events[0].Stream)
+	if !ok {
+		return Answer{}, false, &incident.Refusal{Code: "id_used", Sentence: "This command id was already used for something else. Send the command with a new id."}
+	}
+	a := answer(n, events)
+	a.Repeated = true
+	return a, true, nil
+}
+
+func (r *Rooms) desk(ctx context.Context, number int64) (*desk, error) {
+	r.mu.Lock()
+	d := r.desks[number]
+	r.mu.Unlock()
+	if d != nil {
+		return d, nil
+	}
+	head, err := r.log.StreamHead(ctx, Stream(number))
+	if err != nil {
+		return nil, fmt.Errorf("look up incident %d: %w", number, err)
+	}
+	if head == 0 {
+		return nil, ErrNoIncident
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.desks[number]; d != nil {
+		return d, nil
+	}
+	if len(r.desks) >= keptDesks {
+		for n, old := range r.desks { // any idle desk may go: it is only a cache
+			if old.idle() {
+				delete(r.desks, n)
+				break
+			}
+		}
+	}
+	d = &desk{log: r.log, number: number}
+	r.desks[number] = d
+	return d, nil
+}
+
+func (r *Rooms) forget(number int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.desks[number]; d != nil {
+		d.mu.Lock()
+		d.stale = true
+		d.mu.Unlock()
+	}
+}
+
+func answer(number int64, events []eventlog.Event) Answer {
+	a := Answer{Number: number, Position: -1, Events: events}
+	if len(events) > 0 {
+		a.Position = events[len(events)-1].Offset
+	}
+	return a
+}

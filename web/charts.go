@@ -1,0 +1,255 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/metrics"
+	"github.com/tocsin-ops/tocsin/views"
+)
+
+// chartKind says how a chart is made from samples.
+type chartKind struct {
+	title, unit, of string
+	expr            string // PromQL with %s for the subject, already escaped
+	legend          string // label that names a series
+	window          time.Duration
+	metric          string // sample name whose arrival refreshes the chart; its label "chain" or "bridge" is the subject
+	alt             string
+}
+
+// chartKinds are all charts there are: "<group>/<subject>/<kind>".
+var chartKinds = map[string]chartKind{
+	"chain/interval": {title: "Block interval", unit: "s", expr: `tocsin_chain_block_interval_seconds{chain="%s"}`, legend: "chain", metric: "tocsin_chain_block_interval_seconds", alt: "Time between blocks over the last hour"},
+	"chain/height":   {title: "Head by node", unit: "blocks", expr: `tocsin_chain_head_height{chain="%s"}`, legend: "node", metric: "tocsin_chain_head_height", alt: "Height of each node over the last hour"},
+	"chain/reorg":    {title: "Reorg depth", unit: "blocks", expr: `max_over_time(tocsin_chain_reorg_depth{chain="%s"}[1m])`, legend: "node", metric: "tocsin_chain_reorg_depth", alt: "Depth of reorganisations over the last hour"},
+	"chain/fee":      {title: "Base fee", unit: "gwei", expr: `tocsin_chain_base_fee_gwei{chain="%s"}`, legend: "chain", metric: "tocsin_chain_base_fee_gwei", alt: "Base fee over the last hour"},
+	"bridge/outflow": {title: "Outflow in 5 minutes, share of TVL", unit: "%", expr: `tocsin_bridge_outflow_ratio{bridge="%s"} * 100`, legend: "bridge", metric: "tocsin_bridge_outflow_ratio", alt: "Share of the bridge's value that left in five minutes, over the last hour"},
+	"bridge/tvl":     {title: "Value locked", unit: "M$", expr: `tocsin_bridge_tvl_usd{bridge="%s"} / 1e6`, legend: "bridge", metric: "tocsin_bridge_tvl_usd", alt: "Value locked in the bridge over the last hour"},
+}
+
+var chartSubject = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func chartOf(id string) (chartKind, string, bool) {
+	parts := strings.Split(id, "/")
+	if len(parts) != 3 || !chartSubject.MatchString(parts[1]) {
+		return chartKind{}, "", false
+	}
+	k, ok := chartKinds[parts[0]+"/"+parts[2]]
+	if k.window == 0 {
+		k.window = time.Hour
+	}
+	return k, parts[1], ok
+}
+
+func (s *Server) chart(id string) (views.Chart, bool) {
+	k, subject, ok := chartOf(id)
+	if !ok {
+		return views.Chart{}, false
+	}
+	name := s.chainName(subject)
+	return views.Chart{ID: id, Title: k.title, Unit: k.unit, Of: name, Window: k.window.Milliseconds(), StaleMs: 120_000, Alt: k.alt + ", " + name}, true
+}
+
+// incidentCharts are the charts that belong to an incident, the one that matters first.
+func (s *Server) incidentCharts(st incident.State) []views.Chart {
+	var ids []string
+	add := func(id string) {
+		for _, have := range ids {
+			if have == id {
+				return
+			}
+		}
+		ids = append(ids, id)
+	}
+	for _, g := range st.Signals {
+		switch g.Kind {
+		case "bridge_drain":
+			add("bridge/" + g.Subject + "/outflow")
+			add("bridge/" + g.Subject + "/tvl")
+		case "reorg":
+			add("chain/" + g.Chain + "/reorg")
+		case "lag", "halted", "divergence":
+			add("chain/" + g.Chain + "/height")
+		}
+		if len(ids) >= 4 {
+			break
+		}
+	}
+	for _, c := range st.Chains {
+		add("chain/" + c + "/interval")
+	}
+	var out []views.Chart
+	for _, id := range ids {
+		if c, ok := s.chart(id); ok && len(out) < 4 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// chartDoc is what a chart is drawn from: times in unix ms ascending, and for
+// each series a value or null at each of them.
+type chartDoc struct {
+	T      []int64       `json:"t"`
+	Series []chartValues `json:"series"`
+	Unit   string        `json:"unit"`
+}
+
+type chartValues struct {
+	Name   string     `json:"name"`
+	Values []*float64 `json:"values"`
+}
+
+func (s *Server) chartSeries(c *call) error {
+	id := strings.Trim(c.Param("*"), "/")
+	d, err := s.chartData(c.ctx(), id, s.time())
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, d)
+}
+
+const chartPoints = 240
+
+func (s *Server) chartData(ctx context.Context, id string, now time.Time) (chartDoc, error) {
+	k, subject, ok := chartOf(id)
+	if !ok {
+		return chartDoc{}, errNoPage
+	}
+	step := max(k.window/chartPoints, time.Second)
+	end := now.Truncate(step)
+	found, err := s.Metrics.QueryRange(ctx, fmt.Sprintf(k.expr, subject), end.Add(-k.window).UnixMilli(), end.UnixMilli(), step.Milliseconds())
+	if err != nil {
+		return chartDoc{}, err
+	}
+	return newChartDoc(k, found), nil
+}
+
+func newChartDoc(k chartKind, found []metrics.Series) chartDoc {
+	d := chartDoc{T: []int64{}, Series: []chartValues{}, Unit: k.unit}
+	at := map[int64]int{}
+	seen := map[int64]bool{}
+	for _, f := range found {
+		for _, p := range f.Points {
+			seen[p.At] = true
+		}
+	}
+	for t := range seen {
+		d.T = append(d.T, t)
+	}
+	slices.Sort(d.T)
+	for i, t := range d.T {
+		at[t] = i
+	}
+	for _, f := range found {
+		v := chartValues{Name: f.Labels[k.legend], Values: make([]*float64, len(d.T))}
+		for _, p := range f.Points {
+			v.Values[at[p.At]] = &p.Value
+		}
+		d.Series = append(d.Series, v)
+	}
+	return d
+}
+
+// SamplesArrived refreshes the charts that show them, for whoever watches. It
+// is called by telemetry after the samples are stored and never blocks long.
+func (s *Server) SamplesArrived(list []metrics.Sample) {
+	if !s.Hub.Watched(topicChains) {
+		return
+	}
+	type point struct {
+		T     int64   `json:"t"`
+		Name  string  `json:"name"`
+		Value float64 `json:"value"`
+	}
+	byChart := map[string][]point{}
+	for _, m := range list {
+		for kind, k := range chartKinds {
+			if k.metric != m.Name {
+				continue
+			}
+			group, which, _ := strings.Cut(kind, "/")
+			subject := m.Labels[group]
+			if !chartSubject.MatchString(subject) {
+				continue
+			}
+			v := m.Value
+			switch kind {
+			case "bridge/outflow":
+				v *= 100
+			case "bridge/tvl":
+				v /= 1e6
+			}
+			id := group + "/" + subject + "/" + which
+			byChart[id] = append(byChart[id], point{m.At, m.Labels[k.legend], v})
+		}
+	}
+	for id, points := range byChart {
+		s.PublishSamples(id, map[string]any{"points": points})
+	}
+}
+
+// Prometheus' query API, for Grafana.
+
+func (s *Server) promQuery(c *call) error {
+	at, err := promTime(c.FormValue("time"), s.time())
+	if err != nil {
+		return promBad(c, err)
+	}
+	return promAnswer(c, func() ([]byte, error) { return s.Metrics.QueryJSON(c.ctx(), c.FormValue("query"), at) })
+}
+
+func (s *Server) promQueryRange(c *call) error {
+	start, err1 := promTime(c.FormValue("start"), time.Time{})
+	end, err2 := promTime(c.FormValue("end"), time.Time{})
+	step, err3 := promStep(c.FormValue("step"))
+	for _, err := range []error{err1, err2, err3} {
+		if err != nil {
+			return promBad(c, err)
+		}
+	}
+	return promAnswer(c, func() ([]byte, error) {
+		return s.Metrics.QueryRangeJSON(c.ctx(), c.FormValue("query"), start, end, step)
+	})
+}
+
+func promTime(text string, or time.Time) (int64, error) {
+	if text == "" {
+		if or.IsZero() {
+			return 0, fmt.Errorf("start and end are required")
+		}
+		return or.UnixMilli(), nil
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && f > -9e12 && f < 9e12 {
+		return int64(f * 1000), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the time %q", safe(text))
+	}
+	return t.UnixMilli(), nil
+}
+
+func promStep(text string) (int64, error) {
+	if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 && f < 1e9 {
+		return max(1, int64(f*1000)), nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("step must be seconds or a duration like 15s")
+	}
+	return d.Milliseconds(), nil
+}
+
+func promBad(c *call, err error) error {
+	return c.JSON(http.StatusBadRequest, map[string]string{"status": "error", "errorType": "bad_data", "error": err.Error()})
+}

@@ -1,0 +1,341 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/a-h/templ"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-ops/tocsin/hub"
+	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/room"
+	"github.com/tocsin-ops/tocsin/views"
+)
+
+// topicChains carries chain cards and samples. It is not driven by the log: its
+// seq is the time of the change in unix ms, which never falls.
+const topicChains = "chains"
+
+// live renders the regions of watched topics when something changed, once for
+// all who watch, and hands the bytes to the hub.
+type live struct {
+	s *Server
+
+	mu       sync.Mutex          // guards what follows
+	dirty    map[string]bool     // chains that changed; bounded by the number of chains
+	all      bool                // chains were added or removed
+	chainsAt int64               // seq of the last frame of topic chains
+	samples  map[string]struct{} // charts that have new samples
+	wake     chan struct{}       // capacity 1
+
+	// owned by render
+	shown   map[string]map[string][32]byte // topic -> key -> digest of what was last published
+	entries map[string]int64               // topic -> offset of the newest entry published
+}
+
+func newLive(s *Server) *live {
+	return &live{s: s, dirty: map[string]bool{}, samples: map[string]struct{}{}, wake: make(chan struct{}, 1),
+		shown: map[string]map[string][32]byte{}, entries: map[string]int64{}}
+}
+
+// message is the wire form of a region frame; see docs/operations.md.
+type message struct {
+	Topic   string `json:"topic"`
+	Seq     int64  `json:"seq"`
+	At      int64  `json:"at"`
+	Key     string `json:"key"`
+	HTML    string `json:"html,omitempty"`
+	Into    string `json:"into,omitempty"`
+	Place   string `json:"place,omitempty"`
+	Samples any    `json:"samples,omitempty"`
+}
+
+type region struct {
+	key, into, place string
+	body             templ.Component
+}
+
+func (l *live) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	changes := make(chan map[string]int64) // no buffer: the world merges what is not taken yet
+	g.Go(func() error {
+		for {
+			c, err := l.s.World.Changes(ctx)
+			if err != nil {
+				return nil
+			}
+			select {
+			case changes <- c:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	g.Go(func() error {
+		tick := time.NewTicker(15 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case c := <-changes:
+				l.render(ctx, c)
+				l.renderChains(ctx, true)
+			case <-l.wake:
+				l.renderChains(ctx, false)
+			case <-tick.C:
+				l.overdue(ctx)
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// ChainChanged says that the view of a chain differs; "" says that chains were
+// added or removed. It never blocks.
+func (s *Server) ChainChanged(id string) {
+	l := s.live
+	l.mu.Lock()
+	if id == "" {
+		l.all = true
+	} else {
+		l.dirty[id] = true
+	}
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// BaseOf tells the hub the position of a topic's last change. It takes only
+// leaf locks.
+func (s *Server) BaseOf(topic string) int64 {
+	if topic == topicChains {
+		s.live.mu.Lock()
+		defer s.live.mu.Unlock()
+		return s.live.chainsAt
+	}
+	if strings.HasPrefix(topic, projection.TopicStatus) {
+		topic = projection.TopicStatus
+	}
+	return s.World.ChangedAt(topic)
+}
+
+func (l *live) render(ctx context.Context, changed map[string]int64) {
+	topics := slices.Sorted(maps.Keys(changed))
+	if _, ok := changed[projection.TopicStatus]; ok {
+		for _, a := range l.s.Audiences {
+			topics = append(topics, projection.TopicStatus+"/"+a)
+		}
+	}
+	for _, t := range topics {
+		if !l.s.Hub.Watched(t) {
+			delete(l.shown, t)
+			delete(l.entries, t)
+			continue
+		}
+		l.renderTopic(ctx, t, false)
+	}
+}
+
+// renderTopic publishes the regions of a topic whose bytes differ from what was
+// published last.
+func (l *live) renderTopic(ctx context.Context, topic string, transient bool) {
+	var regions []region
+	var position int64
+	l.s.World.Look(func(v projection.View) {
+		position = v.Position()
+		regions = l.regions(topic, v)
+	})
+	shown := l.shown[topic]
+	if shown == nil {
+		shown = map[string][32]byte{}
+		l.shown[topic] = shown
+	}
+	now := time.Now().UnixMilli()
+	var frames []hub.Frame
+	for _, r := range regions {
+		html, err := renderHTML(ctx, r.body)
+		if err != nil {
+			l.s.Logger.Error("render region", "topic", topic, "region", r.key, "err", err)
+			continue
+		}
+		digest := sha256.Sum256([]byte(html))
+		if shown[r.key] == digest {
+			continue
+		}
+		shown[r.key] = digest
+		body, err := json.Marshal(message{Topic: topic, Seq: position, At: now, Key: r.key, HTML: html, Into: r.into, Place: r.place})
+		if err != nil {
+			l.s.Logger.Error("encode region", "topic", topic, "region", r.key, "err", err)
+			continue
+		}
+		frames = append(frames, hub.Frame{Topic: topic, Seq: position, Key: r.key, Body: body, Transient: transient})
+	}
+	if len(frames) > 0 {
+		l.s.Hub.Publish(frames...)
+	}
+}
+
+func renderHTML(ctx context.Context, c templ.Component) (string, error) {
+	var b bytes.Buffer
+	if err := c.Render(ctx, &b); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// regions lists what a topic shows. Nothing in it may depend on a viewer.
+func (l *live) regions(topic string, v projection.View) []region {
+	s := l.s
+	switch {
+	case topic == projection.TopicBoard:
+		return []region{
+			{key: views.RegionBoardSetup, body: views.SetupRegion(s.presentSetup(v))},
+			{key: views.RegionBoardIncidents, body: views.BoardIncidentsRegion(s.presentBoardIncidents(v))},
+			{key: views.RegionBoardSignals, body: views.BoardSignalsRegion(s.presentBoardSignals(v))},
+			{key: views.RegionBoardRecent, body: views.RecentRegion(s.presentRecent(v))},
+		}
+	case topic == projection.TopicWall:
+		return []region{
+			{key: views.RegionWallIncident, body: views.WallIncidentRegion(s.presentWallIncident(v))},
+			{key: views.RegionWallOthers, body: views.WallOthersRegion(s.presentWallOthers(v))},
+			{key: views.RegionWallSummary, body: views.WallSummaryRegion(s.presentWallSummary(v))},
+		}
+	case topic == projection.TopicSignals:
+		return []region{{key: views.RegionSignals, body: views.SignalsRegion(views.SignalList{Show: "open", Signals: s.signalList(v, "open", listedSignals)})}}
+	case topic == projection.TopicStatus:
+		return []region{{key: views.RegionStatus, body: views.StatusRegion(s.presentStatus(v, ""))}}
+	case strings.HasPrefix(topic, projection.TopicStatus+"/"):
+		return []region{{key: views.RegionStatus, body: views.StatusRegion(s.presentStatus(v, strings.TrimPrefix(topic, projection.TopicStatus+"/")))}}
+	}
+	if n, ok := room.Number(topic); ok {
+		if st, err := v.Incident(n); err == nil {
+			return l.roomRegions(topic, st)
+		}
+	}
+	return nil
+}
+
+func (l *live) roomRegions(topic string, st incident.State) []region {
+	s := l.s
+	out := []region{
+		{key: views.RegionStrip, body: views.StripRegion(s.presentStrip(st))},
+		{key: views.RegionFacts, body: views.FactsRegion(s.presentFacts(st))},
+		{key: views.RegionWaiting, body: views.WaitingRegion(s.presentWaiting(st))},
+		{key: views.RegionRoomSignals, body: views.RoomSignalsRegion(s.presentRoomSignals(st))},
+		{key: views.RegionTasks, body: views.TasksRegion(s.presentTasks(st))},
+		{key: views.RegionRoles, body: views.RolesRegion(s.presentRoles(st))},
+		{key: views.RegionLinks, body: views.LinksRegion(s.presentLinks(st))},
+		{key: views.RegionComms, body: views.CommsRegion(s.presentComms(st))},
+		{key: views.RegionCharts, body: views.ChartsRegion(views.Charts{Charts: s.incidentCharts(st)})},
+	}
+	newest, known := l.entries[topic]
+	again := !known
+	fresh := newest
+	recent := st.Timeline.Last(shownEntries)
+	for _, e := range recent {
+		if e.Offset > newest && (e.Type == eventRedacted || e.Type == "incident.signal_detached") {
+			again = true // older entries may look different now
+		}
+		fresh = max(fresh, e.Offset)
+	}
+	l.entries[topic] = fresh
+	for _, e := range recent {
+		if again || e.Offset > newest {
+			out = append(out, region{key: views.RegionEntry(e.Offset), into: views.RegionTimeline, place: "end", body: views.EntryRegion(s.presentEntry(st, e))})
+		}
+	}
+	return out
+}
+
+const eventRedacted = "log.redacted"
+
+// overdue renders again what changes by the clock alone: what waits, and the walls' clocks.
+func (l *live) overdue(ctx context.Context) {
+	for _, t := range l.s.Hub.Open() {
+		if _, ok := room.Number(t); ok || t == projection.TopicWall {
+			l.renderTopic(ctx, t, true)
+		}
+	}
+}
+
+// renderChains publishes the cards of chains that changed; check asks for all,
+// because an incident on a chain shows on its card.
+func (l *live) renderChains(ctx context.Context, check bool) {
+	l.mu.Lock()
+	dirty, all := l.dirty, l.all
+	l.dirty, l.all = map[string]bool{}, false
+	l.mu.Unlock()
+	if len(dirty) == 0 && !all && !check {
+		return
+	}
+	l.mu.Lock()
+	l.chainsAt = max(l.chainsAt+1, time.Now().UnixMilli()) // visible to BaseOf before Watched is asked
+	seq := l.chainsAt
+	l.mu.Unlock()
+	if !l.s.Hub.Watched(topicChains) {
+		delete(l.shown, topicChains)
+		return
+	}
+	model := l.s.presentChains()
+	var regions []region
+	if all {
+		regions = append(regions, region{key: views.RegionChains, body: views.ChainsRegion(model)})
+	}
+	for _, c := range model.Chains {
+		if all || check || dirty[c.ID] {
+			regions = append(regions, region{key: views.RegionChain(c.ID), body: views.ChainRegion(c)})
+		}
+	}
+	shown := l.shown[topicChains]
+	if shown == nil {
+		shown = map[string][32]byte{}
+		l.shown[topicChains] = shown
+	}
+	var frames []hub.Frame
+	for _, r := range regions {
+		html, err := renderHTML(ctx, r.body)
+		if err != nil {
+			l.s.Logger.Error("render chain", "region", r.key, "err", err)
+			continue
+		}
+		digest := sha256.Sum256([]byte(html))
+		if shown[r.key] == digest {
+			continue
+		}
+		shown[r.key] = digest
+		body, err := json.Marshal(message{Topic: topicChains, Seq: seq, At: time.Now().UnixMilli(), Key: r.key, HTML: html})
+		if err == nil {
+			frames = append(frames, hub.Frame{Topic: topicChains, Seq: seq, Key: r.key, Body: body})
+		}
+	}
+	if len(frames) > 0 {
+		l.s.Hub.Publish(frames...)
+	}
+}
+
+// PublishSamples hands new points of one chart to whoever watches. It never blocks.
+func (s *Server) PublishSamples(chart string, samples any) {
+	if !s.Hub.Watched(topicChains) {
+		return
+	}
+	now := time.Now().UnixMilli()
+	body, err := json.Marshal(message{Topic: topicChains, Seq: now, At: now, Key: views.SampleKey(chart), Samples: samples})
+	if err != nil {
+		s.Logger.Error("encode samples", "chart", chart, "err", fmt.Sprint(err))
+		return
+	}
+	s.Hub.Publish(hub.Frame{Topic: topicChains, Seq: now, Key: views.SampleKey(chart), Body: body, Transient: true})
+}

@@ -1,0 +1,81 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// limits counts what the server answered, by route and status; routes are
+// fixed, so the table is bounded.
+type limits struct {
+	mu      sync.Mutex
+	answers map[string]int64
+	began   time.Time
+}
+
+func newLimits() *limits { return &limits{answers: map[string]int64{}, began: time.Now()} }
+
+func (l *limits) seen(method, route string, status int, _ time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	key := fmt.Sprintf("method=%q,route=%q,status=\"%d\"", method, route, status)
+	l.mu.Lock()
+	l.answers[key]++
+	l.mu.Unlock()
+}
+
+// ownMetrics serves Tocsin's own counters in the Prometheus text format.
+func (s *Server) ownMetrics(c *call) error {
+	var b strings.Builder
+	metric := func(name, kind, help string, value any) {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, help, name, kind, name, value)
+	}
+	st := s.Hub.Stats()
+	metric("tocsin_live_connections", "gauge", "open live sockets", st.Connections)
+	metric("tocsin_live_topics", "gauge", "open topics", st.Topics)
+	metric("tocsin_live_frames_published_total", "counter", "frames taken for an open topic", st.Published)
+	metric("tocsin_live_frames_delivered_total", "counter", "frames handed to connections", st.Delivered)
+	metric("tocsin_live_frames_conflated_total", "counter", "frames replaced by a newer one before they were sent", st.Conflated)
+	metric("tocsin_live_resyncs_total", "counter", "times a page was told to load anew", st.Resyncs)
+	metric("tocsin_live_stalls_total", "counter", "times a connection did not take what was offered", st.Stalls)
+	metric("tocsin_live_closed_slow_total", "counter", "connections closed because the peer did not read", st.ClosedSlow)
+	fmt.Fprint(&b, "# HELP tocsin_live_write_seconds time from publishing a frame to handing it to the connection\n# TYPE tocsin_live_write_seconds histogram\n")
+	var sum uint64
+	for i, n := range st.Latency.Counts {
+		sum += n
+		le := "+Inf"
+		if i < len(st.Latency.Bounds) {
+			le = fmt.Sprint(st.Latency.Bounds[i])
+		}
+		fmt.Fprintf(&b, "tocsin_live_write_seconds_bucket{le=%q} %d\n", le, sum)
+	}
+	fmt.Fprintf(&b, "tocsin_live_write_seconds_sum %v\ntocsin_live_write_seconds_count %d\n", st.Latency.Sum, sum)
+	metric("tocsin_log_events", "gauge", "events in the log", s.Log.Size())
+	metric("tocsin_projection_position", "gauge", "offset of the newest event that pages show", s.World.Position())
+	metric("tocsin_goroutines", "gauge", "goroutines", runtime.NumGoroutine())
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	metric("tocsin_heap_bytes", "gauge", "bytes of live heap", mem.HeapAlloc)
+	metric("tocsin_uptime_seconds", "counter", "time since start", int64(time.Since(s.limits.began).Seconds()))
+	fmt.Fprint(&b, "# HELP tocsin_http_answers_total answers by route and status\n# TYPE tocsin_http_answers_total counter\n")
+	s.limits.mu.Lock()
+	for _, k := range sortedKeys(s.limits.answers) {
+		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, s.limits.answers[k])
+	}
+	s.limits.mu.Unlock()
+	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
+}
+
+func (s *Server) healthz(c *call) error { return c.String(http.StatusOK, "ok\n") }
+
+func (s *Server) readyz(c *call) error {
+	if !s.Ready() {
+		return refusal("unavailable", "The server is starting or stopping. Try again in a moment.")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}

@@ -1,0 +1,243 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/room"
+	"github.com/tocsin-ops/tocsin/views"
+)
+
+// Chains.
+
+func (s *Server) showChains(c *call, form views.ChainForm, code int) error {
+	topic, chains := s.chainTopic(), s.presentChains()
+	p := views.ChainsPage{Chains: chains, Form: form}
+	s.World.Look(func(v projection.View) { p.Base = c.base("Chains", "chains", v, topic) })
+	return c.page(code, views.ChainsView(p))
+}
+
+func (s *Server) chainsPage(c *call) error {
+	return s.showChains(c, views.ChainForm{}, http.StatusOK)
+}
+
+func (s *Server) chainForm(c *call) (views.ChainForm, error) {
+	var in struct {
+		Name string   `json:"name"`
+		URLs []string `json:"urls"`
+		URL  string   `json:"url"`
+	}
+	if c.isJSON() {
+		if err := c.decode(&in); err != nil {
+			return views.ChainForm{}, err
+		}
+		if in.URL != "" {
+			in.URLs = append(in.URLs, in.URL)
+		}
+	} else {
+		form, err := c.FormParams()
+		if err != nil {
+			return views.ChainForm{}, refusal("body_broken", "The form could not be read. Send it again.")
+		}
+		in.Name, in.URLs = form.Get("name"), form["url"]
+	}
+	f := views.ChainForm{Name: strings.TrimSpace(in.Name)}
+	for _, u := range in.URLs {
+		for _, one := range strings.Fields(u) {
+			f.URLs = append(f.URLs, one)
+		}
+	}
+	switch {
+	case len(f.URLs) == 0:
+		return f, refusal("url_missing", "Type the address of a node, for example ws://10.0.0.7:8546.")
+	case len(f.URLs) > 16:
+		return f, refusal("too_many", "At most 16 nodes for one chain.")
+	}
+	return f, nil
+}
+
+func (s *Server) testChain(c *call) error {
+	f, err := s.chainForm(c)
+	if err != nil {
+		return err
+	}
+	t := s.Chains.Test(c.ctx(), f.URLs[0])
+	if c.wantsJSON() {
+		return c.JSON(http.StatusOK, t)
+	}
+	f.Result = &views.ChainTest{OK: t.OK, Chain: t.Chain, ChainID: t.ChainID, Family: t.Family, Client: t.Client, Head: t.Head, HeadAt: t.HeadAt, Says: t.Says}
+	return s.showChains(c, f, http.StatusOK)
+}
+
+func (s *Server) addChain(c *call) error {
+	f, err := s.chainForm(c)
+	if err == nil {
+		err = s.Chains.Add(c.ctx(), c.actor, f.Name, f.URLs)
+	}
+	if err != nil {
+		d, known := describe(err)
+		if !known || c.wantsJSON() {
+			return err
+		}
+		f.Problem = d.Detail
+		return s.showChains(c, f, d.Status)
+	}
+	if c.wantsJSON() {
+		return c.JSON(http.StatusCreated, map[string]string{"status": "watching"})
+	}
+	c.tell("done", "The chain is being watched.")
+	return c.redirect("/chains")
+}
+
+func (s *Server) removeChain(c *call) error {
+	if err := s.Chains.Remove(c.ctx(), c.actor, c.Param("id")); err != nil {
+		return err
+	}
+	c.tell("done", "The chain is no longer watched. What was recorded stays.")
+	return c.redirect("/chains")
+}
+
+type chainsAnswer struct {
+	Chains []chain.View `json:"chains"`
+}
+
+func (s *Server) apiChains(c *call) error {
+	return c.JSON(http.StatusOK, chainsAnswer{nonNil(s.Telemetry.Views())})
+}
+
+// Drills.
+
+func (s *Server) showDrills(c *call, problem string, code int) error {
+	p := views.DrillsPage{Problem: problem}
+	s.World.Look(func(v projection.View) {
+		p.Base = c.base("Drills", "drills", v)
+		if run := s.Drills.Running(); run != nil {
+			p.Running = &views.Running{ID: run.Key, Name: run.Name, Since: run.Since, Speed: strconv.FormatFloat(run.Speed, 'f', -1, 64) + " times real speed", Done: run.Done}
+			for _, st := range v.Incidents() {
+				if st.Drill && st.DeclaredAt >= run.Since && st.ResolvedAt == 0 {
+					p.Running.Incident = st.Number
+					break
+				}
+			}
+		}
+	})
+	for _, d := range s.Drills.Scenarios() {
+		sc := views.Scenario{Key: d.Key, Name: d.Name, Text: d.Text, LengthMs: d.Length.Milliseconds()}
+		for _, f := range d.Figures {
+			sc.Figures = append(sc.Figures, views.Figure{Label: f[0], Value: f[1]})
+		}
+		for _, sp := range []string{"1", "10", "60"} {
+			sc.Speeds = append(sc.Speeds, views.Choice{Value: sp, Text: sp + " ×", On: sp == "60"})
+		}
+		p.Scenarios = append(p.Scenarios, sc)
+	}
+	return c.page(code, views.DrillsView(p))
+}
+
+func (s *Server) drillsPage(c *call) error { return s.showDrills(c, "", http.StatusOK) }
+
+func (s *Server) startDrill(c *call) error {
+	speed, err := strconv.ParseFloat(c.FormValue("speed"), 64)
+	if err != nil || speed <= 0 || speed > 1000 {
+		return s.showDrills(c, "The speed is a number from 1 to 1000.", http.StatusUnprocessableEntity)
+	}
+	if err := s.Drills.Start(c.ctx(), c.actor, c.FormValue("scenario"), speed); err != nil {
+		d, known := describe(err)
+		if !known {
+			return err
+		}
+		return s.showDrills(c, d.Detail, d.Status)
+	}
+	c.tell("told", "The drill has begun. Everything it makes carries the word DRILL.")
+	return c.redirect("/")
+}
+
+func (s *Server) stopDrill(c *call) error {
+	if err := s.Drills.Stop(c.ctx(), c.actor); err != nil {
+		return err
+	}
+	c.tell("done", "The drill is stopped. What it made stays on record, marked DRILL.")
+	return c.redirect("/drills")
+}
+
+// The log.
+
+const shownEvents = 100
+
+func (s *Server) logPage(c *call) error {
+	size := s.Log.Size()
+	stream := c.QueryParam("stream")
+	before, err := strconv.ParseInt(c.QueryParam("before"), 10, 64)
+	if err != nil || before <= 0 || before > size {
+		before = size
+	}
+	p := views.LogPage{Size: size, Stream: stream, Command: "tocsin verify " + c.baseURL()}
+	s.World.Look(func(v projection.View) { p.Base = c.base("Log", "log", v) })
+	from := max(0, before-shownEvents)
+	var next int64
+	for next = from; next < before; {
+		page, err := s.Log.Read(c.ctx(), next, int(before-next))
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			next = e.Offset + 1
+			if stream != "" && e.Stream != stream {
+				continue
+			}
+			row := views.LogEvent{Offset: e.Offset, At: e.At, Stream: e.Stream, Seq: e.Seq, Type: e.Type, Actor: e.Actor, ID: e.ID, Content: string(e.Data), Drill: e.Drill}
+			if e.Redacted != nil {
+				row.Content, row.Redacted = "", &views.Redacted{By: s.name(e.Redacted.By), At: e.Redacted.At, Reason: e.Redacted.Reason}
+			}
+			p.Events = append([]views.LogEvent{row}, p.Events...)
+		}
+	}
+	query := ""
+	if stream != "" {
+		query = "&stream=" + stream
+	}
+	if from > 0 {
+		p.Older = "/log?before=" + strconv.FormatInt(from, 10) + query
+	}
+	if before < size {
+		p.Newer = "/log?before=" + strconv.FormatInt(min(size, before+shownEvents), 10) + query
+	}
+	if note, err := s.Log.Checkpoint(c.ctx()); err == nil && len(note) > 0 {
+		p.Checkpoint, p.Verifier = string(note), s.Log.Verifier()
+		if lines := strings.Split(p.Checkpoint, "\n"); len(lines) > 2 {
+			p.Root = lines[2]
+		}
+	}
+	return c.page(http.StatusOK, views.LogView(p))
+}
+
+// The live socket.
+
+// serveLive subscribes to the topics asked for, each judged by itself.
+func (s *Server) serveLive(c *call) error {
+	q := c.QueryParams()
+	return s.subscribe(c, q["topic"], q["since"], func(topic string) error {
+		action, subject, ok := auth.ForTopic(topic)
+		if topic == projection.TopicSignals {
+			action, subject, ok = auth.ViewSignals, auth.Subject{}, true
+		}
+		if !ok {
+			return refusal("no_such_topic", "There is no live topic “"+safe(topic)+"”.")
+		}
+		if n, isRoom := room.Number(topic); isRoom {
+			var err error
+			s.World.Look(func(v projection.View) { _, err = v.Incident(n) })
+			if err != nil {
+				return room.ErrNoIncident
+			}
+		}
+		return c.allow(action, subject)
+	})
+}

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tocsin-ops/tocsin/internal/auth"
+)
+
+// Route is one registered route with its rule, for the tests that walk them all
+// and for the API's description.
+type Route struct {
+	Method, Path string
+	Action       auth.Action // "" = open to anybody
+	Why          string      // of an open route: why it may be open
+}
+
+// Routes lists every route the server answers.
+func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }
+
+// authed registers a route that needs action. There are only two ways to
+// register a route, so none can forget to say who may use it. The subject of
+// the action is in general; handlers judge a particular subject themselves.
+func (s *Server) authed(method, path string, action auth.Action, h func(c *call) error) {
+	s.routes = append(s.routes, Route{Method: method, Path: path, Action: action})
+	s.echo.Add(method, path, func(ec echo.Context) error {
+		c, err := s.identify(ec)
+		if err != nil {
+			return err
+		}
+		if err := c.allow(action, c.subject(action)); err != nil {
+			return err
+		}
+		if err := c.checkForgery(); err != nil {
+			return err
+		}
+		return h(c)
+	})
+}
+
+// open registers a route for anybody; why says what makes that safe.
+func (s *Server) open(method, path, why string, h func(c *call) error) {
+	s.routes = append(s.routes, Route{Method: method, Path: path, Why: why})
+	s.echo.Add(method, path, func(ec echo.Context) error {
+		c, err := s.identify(ec)
+		if err != nil {
+			return err
+		}
+		return h(c)
+	})
+}
+
+func (s *Server) register() {
+	get, post := http.MethodGet, http.MethodPost
+
+	// The room.
+	s.authed(get, "/", auth.ViewBoard, s.boardPage)
+	s.authed(get, "/wall", auth.ViewWall, s.wallPage)
+	s.authed(get, "/incidents", auth.ViewBoard, s.incidentsPage)
+	s.authed(get, "/incidents/new", auth.DeclareIncident, s.declarePage)
+	s.authed(post, "/incidents", auth.DeclareIncident, s.declareForm)
+	s.authed(get, "/incidents/:number", auth.ViewRoom, s.incidentPage)
+	s.authed(post, "/incidents/:number/line", auth.CommandIncident, s.incidentLine)
+	s.authed(get, "/incidents/:number/complete", auth.CommandIncident, s.incidentComplete)
+	s.authed(post, "/incidents/:number/commands", auth.CommandIncident, s.apiCommand)
+	s.authed(get, "/signals", auth.ViewSignals, s.signalsPage)
+	s.authed(get, "/charts/*", auth.ViewChains, s.chartSeries)
+	s.authed(get, "/log", auth.ViewLog, s.logPage)
+	s.authed(get, "/chains", auth.ViewChains, s.chainsPage)
+	s.authed(post, "/chains", auth.ManageChains, s.addChain)
+	s.authed(post, "/chains/test", auth.ManageChains, s.testChain)
+	s.authed(post, "/chains/:id/remove", auth.ManageChains, s.removeChain)
+	s.authed(get, "/drills", auth.StartDrill, s.drillsPage)
+	s.authed(post, "/drills", auth.StartDrill, s.startDrill)
+	s.authed(post, "/drills/:id/stop", auth.StartDrill, s.stopDrill)
+
+	// People and keys.
+	s.authed(get, "/people", auth.ViewPeople, s.peoplePage)
+	s.authed(post, "/people/invite", auth.ManagePeople, s.invite)
+	s.authed(post, "/people/invitations/:id/revoke", auth.ManagePeople, s.revokeInvitation)
+	s.authed(post, "/people/:handle/link", auth.ManagePeople, s.signInLink)
+	s.authed(post, "/people/:handle/disable", auth.ManagePeople, s.removePerson)
+	s.authed(post, "/people/:handle/enable", auth.ManagePeople, s.inviteAgain)
+	s.authed(get, "/tokens", auth.ManageTokens, s.tokensPage)
+	s.authed(post, "/tokens", auth.ManageTokens, s.createToken)
+	s.authed(post, "/tokens/wall", auth.ManageTokens, s.createWall)
+	s.authed(post, "/tokens/:id/revoke", auth.ManageTokens, s.revokeToken)
+	s.authed(get, "/sources", auth.ManageSources, s.sourcesPage)
+	s.authed(post, "/sources", auth.ManageSources, s.createSource)
+	s.authed(post, "/sources/:id/revoke", auth.ManageSources, s.revokeSource)
+	s.authed(get, "/me", auth.ManageAccount, s.mePage)
+	s.authed(post, "/me/recovery", auth.ManageAccount, s.newCodes)
+	s.authed(post, "/me/passkeys/:id/remove", auth.ManageAccount, s.removePasskey)
+	s.authed(post, "/me/sessions/:id/revoke", auth.ManageAccount, s.revokeSession)
+	s.authed(post, "/auth/passkey/register/begin", auth.ManageAccount, s.beginRegistration)
+	s.authed(post, "/auth/passkey/register/finish", auth.ManageAccount, s.finishRegistration)
+
+	// Signing in: these must be reachable by somebody who is not signed in.
+	s.open(get, "/signin", "the way in", s.signInPage)
+	s.open(post, "/signin/recovery", "the way in; rate limited", s.signInRecovery)
+	s.open(post, "/auth/passkey/login/begin", "the way in; rate limited", s.beginLogin)
+	s.open(post, "/auth/passkey/login/finish", "the way in; rate limited", s.finishLogin)
+	s.open(get, "/join/:token", "landing of a one-time link; shows nothing but its purpose", s.joinPage)
+	s.open(post, "/join/:token", "uses a one-time link up", s.join)
+	s.open(get, "/wall/:token", "exchanges a wall token for a wall session", s.wallLogin)
+	s.open(post, "/signout", "ends the own session only", s.signOut)
+
+	// The API.
+	s.authed(get, "/api/v1/incidents", auth.ViewBoard, s.apiIncidents)
+	s.authed(post, "/api/v1/incidents", auth.DeclareIncident, s.apiDeclare)
+	s.authed(get, "/api/v1/incidents/:number", auth.ViewRoom, s.apiIncident)
+	s.authed(get, "/api/v1/incidents/:number/events", auth.ViewRoom, s.apiEvents)
+	s.authed(post, "/api/v1/incidents/:number/commands", auth.CommandIncident, s.apiCommand)
+	s.authed(get, "/api/v1/signals", auth.ViewSignals, s.apiSignals)
+	s.authed(get, "/api/v1/chains", auth.ViewChains, s.apiChains)
+	s.authed(get, "/api/v1/sources", auth.ManageSources, s.apiSources)
+	s.authed(post, "/api/v1/sources", auth.ManageSources, s.apiCreateSource)
+	s.authed(get, "/api/v1/log", auth.ViewLog, s.apiLog)
+	s.authed(get, "/live", auth.ViewWall, s.serveLive)
+
+	// Intake: the key in the address or body is the credential.
+	s.open(post, "/api/v1/intake/:kind/:key", "the source's key authorizes", s.takeIn)
+	s.open(post, "/v2/enqueue", "the routing key in the body authorizes", s.takeInPagerDuty)
+
+	// What anybody may read.
+	s.open(get, "/status", "the public status page shows only what was published", s.publicStatus)
+	s.open(get, "/status/:audience", "judged per audience in the handler", s.audienceStatus)
+	s.open(get, "/status/live", "live part of the public status page", s.statusLive)
+	s.open(get, "/status/history.atom", "published updates as a feed", s.statusAtom)
+	s.open(get, "/api/v2/:document", "Statuspage-compatible view of the public status page", s.statusJSON)
+	s.open(get, "/api/v2/incidents/unresolved.json", "Statuspage-compatible view of the public status page", s.statusUnresolved)
+	s.open(get, "/ledger/checkpoint", "a signed tree head says nothing about content", s.checkpoint)
+	s.open(get, "/ledger/verifier", "a public key", s.verifierKey)
+	s.open(get, "/ledger/tile/*", "hash tiles are open; the handler asks for rights on entries", s.tile)
+	s.open(get, "/openapi.json", "the API's description is the same for everybody", s.openapi)
+	s.open(get, "/assets/*", "styles, scripts, fonts", s.asset)
+	s.open(get, "/favicon.ico", "icon", s.favicon)
+	s.open(get, "/healthz", "says only that the process answers", s.healthz)
+	s.open(get, "/readyz", "says only whether the process is ready", s.readyz)
+
+	// Figures for Prometheus and Grafana.
+	s.authed(get, "/metrics", auth.ViewMetrics, s.ownMetrics)
+	for _, m := range []string{get, post} {
+		s.authed(m, "/prometheus/api/v1/query", auth.ViewMetrics, s.promQuery)
+		s.authed(m, "/prometheus/api/v1/query_range", auth.ViewMetrics, s.promQueryRange)
+		s.authed(m, "/prometheus/api/v1/series", auth.ViewMetrics, s.promSeries)
+		s.authed(m, "/prometheus/api/v1/labels", auth.ViewMetrics, s.promLabels)
+	}
+	s.authed(get, "/prometheus/api/v1/label/:name/values", auth.ViewMetrics, s.promLabelValues)
+}

@@ -1,0 +1,148 @@
+// Package web owns HTTP: routes and who may use them, sessions on the wire,
+// the error table, presenters from state to view models, the live renderer and
+// the embedded assets. It decides nothing about incidents: commands go to room,
+// everything shown comes from projection, telemetry and metrics.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tocsin-ops/tocsin/hub"
+	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/intake"
+	"github.com/tocsin-ops/tocsin/internal/metrics"
+	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/room"
+)
+
+// Telemetry is what pages see of the chains.
+type Telemetry interface {
+	Views() []chain.View
+}
+
+// Chains changes which chains are watched and how.
+type Chains interface {
+	// List returns the configured chains in the order of configuration, without secrets.
+	List() []ChainSetting
+	// Test asks a node who it is; the sentence is for people.
+	Test(ctx context.Context, url string) ChainTest
+	// Add starts watching; the error is a refusal with a sentence.
+	Add(ctx context.Context, by auth.Actor, name string, urls []string) error
+	// Remove stops watching.
+	Remove(ctx context.Context, by auth.Actor, name string) error
+}
+
+// ChainSetting is one watched chain as settings show it.
+type ChainSetting struct {
+	ID, Name, Family string
+	Fixed            bool // from the configuration file: it cannot be removed here
+	Drill            bool // fed by a drill
+	Nodes            []string
+}
+
+// ChainTest is what a node answered when its address was tried.
+type ChainTest struct {
+	OK      bool   `json:"ok"`
+	Chain   string `json:"chain"`
+	ChainID string `json:"chain_id"`
+	Family  string `json:"family"`
+	Client  string `json:"client"`
+	Head    int64  `json:"head"`
+	HeadAt  int64  `json:"head_at"`
+	Says    string `json:"says"`
+}
+
+// Drills plays scenarios.
+type Drills interface {
+	Scenarios() []DrillScenario
+	Running() *DrillRun
+	// Start begins a scenario at a speed (1 = as it was); the error is a refusal.
+	Start(ctx context.Context, by auth.Actor, key string, speed float64) error
+	// Stop ends the running one; stopping nothing is no error.
+	Stop(ctx context.Context, by auth.Actor) error
+}
+
+// DrillScenario is one drill that can be played.
+type DrillScenario struct {
+	Key, Name, Text string
+	Figures         [][2]string // label, value
+	Length          time.Duration
+}
+
+// DrillRun is a drill in progress.
+type DrillRun struct {
+	Key, Name string
+	Since     int64
+	Speed     float64
+	Done      int // per cent
+}
+
+// Component is one entry of the status page.
+type Component struct{ Name, Group, Description string }
+
+// Options are everything a Server needs. All fields are required unless said otherwise.
+type Options struct {
+	Log       *eventlog.Log
+	World     *projection.World
+	Rooms     *room.Rooms
+	Auth      *auth.Service
+	Gate      *intake.Gate
+	Desk      *intake.Desk
+	Sources   *intake.Sources
+	Hub       *hub.Hub
+	Metrics   *metrics.Store
+	Telemetry Telemetry
+	Chains    Chains
+	Drills    Drills
+	Logger    *slog.Logger
+	Clock     func() int64 // unix ms
+
+	Site       string      // name of the organisation; "" prints the product's
+	PublicURL  string      // outside address without trailing slash; "" = from the request
+	Components []Component // of the status page, in order
+	Audiences  []string    // gated audiences beside public
+	Version    string      // build id
+	Demo       bool        // the whole installation is a demo: every page says DRILL
+	Ready      func() bool // nil = always
+}
+
+// Server answers HTTP. It starts nothing until Run.
+type Server struct {
+	Options
+	echo   *echo.Echo
+	routes []Route
+	live   *live
+	status *statusPages
+	limits *limits
+}
+
+// New builds the routes.
+func New(o Options) *Server {
+	s := &Server{Options: o, echo: echo.New(), limits: newLimits()}
+	if s.Ready == nil {
+		s.Ready = func() bool { return true }
+	}
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.HTTPErrorHandler = s.handleError
+	s.live = newLive(s)
+	s.status = newStatusPages(s)
+	s.middleware()
+	s.register()
+	return s
+}
+
+// ServeHTTP makes the server an http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// Run renders live regions until ctx ends.
+func (s *Server) Run(ctx context.Context) error { return s.live.run(ctx) }
+
+// now is the server's time, unix ms.
+func (s *Server) now() int64 { return s.Clock() }
