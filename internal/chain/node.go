@@ -169,7 +169,7 @@ func (m *Monitor) applyHead(n *node, o Observation) {
 	}
 	m.union.Link(b)
 	n.how = o.How
-	if n.has && n.head.Hash == b.Hash {
+	if n.has && n.head.Hash == b.Hash && c.Kind != Reorg {
 		if b.Txs != nil && n.head.Txs == nil { // newHeads did not tell them, a second look did
 			n.head = b
 			if n == m.best && m.sizedAt < b.Height {
@@ -189,7 +189,7 @@ func (m *Monitor) applyHead(n *node, o Observation) {
 	if first {
 		n.firstHeight = b.Height
 	}
-	m.headMoved = true
+	m.changed = true
 	best, had := m.union.Tip()
 	if isNew && (!had || b.Height > best.Height-64) && n.state == Up {
 		if first && b.Time > 0 && !had {
@@ -199,6 +199,9 @@ func (m *Monitor) applyHead(n *node, o Observation) {
 		}
 	}
 	m.pick()
+	if m.best != nil && m.best.head.Hash != best.Hash {
+		m.headMoved = true
+	}
 	if m.best != nil && c.Kind != Behind {
 		n.bestThen = m.best.head.Height
 	}

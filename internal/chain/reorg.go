@@ -37,6 +37,7 @@ const (
 	clearAtLeast  = 6
 	clearAtMost   = 64
 	headersOnlyAt = 3
+	witnessFor    = 120000 // ms after a reorg in which the word of the other nodes is kept up to date
 )
 
 // routine is the reorg depth of daily life: the configured one, or the 99th percentile of at least a hundred observed depths, never less
@@ -171,6 +172,10 @@ func (m *Monitor) fireReorg(r *reorg, urgent bool) {
 		atLeast = "at least "
 	}
 	f.Title = fmt.Sprintf("%s: reorg of %s%d %s", m.cfg.Chain, atLeast, v.Depth, plural(v.Depth, "block"))
+	if v.Ancestor.Height < 0 && !v.AtLeast {
+		m.fireReset(f, r)
+		return
+	}
 	if r.past != "" {
 		f.Severity = sev1
 		f.Title += fmt.Sprintf(", past the %s block", r.past)
@@ -203,6 +208,14 @@ func (m *Monitor) fireReorg(r *reorg, urgent bool) {
 	m.fire(f, map[string]any{"depth": v.Depth, "at_least": v.AtLeast, "ancestor": v.Ancestor, "old_tip": v.Old, "new_tip": v.New,
 		"old": clip(r.old), "new": clip(r.new), "old_known": len(r.old), "new_known": len(r.new), "seen": r.seen, "others": others,
 		"routine": m.routine(), "confirmations": m.cfg.Confirmations, "past": r.past, "promised_height": r.floor}, urgent)
+}
+
+// fireReset tells of a node whose very first block is another one.
+func (m *Monitor) fireReset(f Finding, r *reorg) {
+	said, others := m.witnesses(r)
+	f.Severity, f.Title = sev3, m.cfg.Chain+": a node has another first block"
+	f.Reason = fmt.Sprintf("The chain up to %d is gone, its first block too; the head is %d now. The node was reset, or it serves another network with the same id. %s", r.view.Old.Height, r.view.New.Height, said)
+	m.fire(f, map[string]any{"old_tip": r.view.Old, "new_tip": r.view.New, "old": clip(r.old), "new": clip(r.new), "seen": r.seen, "others": others}, true)
 }
 
 // witnesses says which nodes saw it, and what the others have to say.
@@ -253,6 +266,9 @@ func (m *Monitor) judgeReorgs() {
 			}
 			m.clear(r.key, m.now, reason)
 			continue
+		}
+		if m.now-r.view.At > witnessFor {
+			continue // who goes away or comes back later has nothing more to say about it
 		}
 		said, _ := m.witnesses(r)
 		if f := m.open[r.key]; f != nil && !strings.HasSuffix(f.Reason, said) {

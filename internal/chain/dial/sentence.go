@@ -116,10 +116,15 @@ func Sentence(err error, address string) string {
 	case strings.Contains(text, "bad handshake"):
 		return fmt.Sprintf("%s does not offer websockets at this address.", upper(host))
 	case errors.As(err, &rpcErr):
-		if rpcErr.ErrorCode() == -32601 {
-			return "It does not know the method that was asked for: " + clip(scrub(rpcErr.Error(), address), 120) + "."
+		said := rpcErr.Error()
+		if own := (*RPCError)(nil); errors.As(err, &own) {
+			said = own.Message
 		}
-		return fmt.Sprintf("It answered with error %d: %s.", rpcErr.ErrorCode(), strings.TrimRight(clip(scrub(rpcErr.Error(), address), 160), ". "))
+		said = strings.TrimRight(clip(scrub(said, address), 160), ". ")
+		if rpcErr.ErrorCode() == -32601 {
+			return "It does not know a method that was asked for: " + said + "."
+		}
+		return fmt.Sprintf("It answered with error %d: %s.", rpcErr.ErrorCode(), said)
 	case errors.Is(err, ErrNotJSON), errors.As(err, &syntax), errors.As(err, &types), strings.Contains(text, "invalid character"):
 		return fmt.Sprintf("%s answers, but not with JSON-RPC: it is not a node's RPC address.", upper(host))
 	}
