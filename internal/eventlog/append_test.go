@@ -335,3 +335,29 @@ func TestBusy(t *testing.T) {
 		t.Errorf("append to a full queue: %v", err)
 	}
 }
+
+// TestBoltReadOnly: what one process wrote verifies from a read-only file.
+func TestBoltReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := sample(t, db, 30)
+	redact(t, l, 3)
+	drafts := make([]Draft, 1000)
+	for i := range drafts {
+		drafts[i] = draft("signal.opened")
+	}
+	add(t, l, "signal/a", drafts...)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = bolt.OpenReadOnly(path); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if r := mustVerify(t, db); r.Checkpoint.Size != l.Size() || len(r.Redacted) != 1 {
+		t.Errorf("report = %+v", r)
+	}
+}

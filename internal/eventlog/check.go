@@ -10,7 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// check is one run of Verify. It holds about 100 bytes for each event.
+// check is one run of Verify. It holds about 130 bytes for each event.
 type check struct {
 	o      VerifyOptions
 	key    string

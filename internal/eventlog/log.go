@@ -82,6 +82,13 @@ func Open(ctx context.Context, db store.DB, o Options) (*Log, error) {
 		return nil, fmt.Errorf("open log: verifier key: %w", err)
 	}
 	l.verifier = string(verifier.Value)
+	public, err := note.NewVerifier(l.verifier)
+	if err != nil {
+		return nil, fmt.Errorf("open log: verifier key: %w", err)
+	}
+	if public.Name() != l.signer.Name() || public.KeyHash() != l.signer.KeyHash() {
+		return nil, fmt.Errorf("open log: the signing key is not that of %s; restore both from one backup: %w", l.verifier, ErrCorrupt)
+	}
 	if err := l.reload(ctx); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

@@ -323,6 +323,19 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+func TestOpenRefusesAnotherKey(t *testing.T) {
+	db := newDB(t)
+	open(t, db)
+	skey, _, err := newKey(DefaultOrigin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, db, []byte(keySigner), []byte(skey))
+	if _, err := Open(t.Context(), db, Options{}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("open with another key: %v", err)
+	}
+}
+
 // put writes past the log, as somebody with the disk in hands would.
 func put(t testing.TB, db store.DB, key, value []byte) {
 	t.Helper()
