@@ -195,6 +195,9 @@ func (m *Monitor) applyHead(n *node, o Observation) {
 		if first && b.Time > 0 && !had {
 			m.progress = min(m.now, b.Time) // it may have stood still long before we came
 		} else {
+			if m.pace.onDemand && m.progress > 0 { // blocks made in bursts carry invented times
+				m.pace.add(m.now - m.progress)
+			}
 			m.progress = m.now
 		}
 	}
@@ -262,7 +265,9 @@ func (m *Monitor) feed(n *node) {
 	}
 	slices.Reverse(fresh)
 	for _, iv := range fresh {
-		m.pace.add(iv.MS)
+		if !m.pace.onDemand {
+			m.pace.add(iv.MS)
+		}
 		if last >= 0 {
 			m.sample("tocsin_chain_block_interval_seconds", nil, float64(iv.MS)/1000)
 		}

@@ -48,6 +48,7 @@ func (p *pace) add(ms int64) {
 // A chain with slots (four of five intervals within half of the median) stalls after five missed slots, or twice the interval that only
 // one in fifty exceeds, whichever is longer. Any other chain is taken for a Poisson process: silence t has probability exp(-t/mean), and
 // stalls below 1e-4, or below one false alarm in thirty days for chains fast enough that 1e-4 would be more (Bitcoin: 92 minutes).
+// A chain that makes blocks on demand is judged only after twenty of them came here at a steady pace, not in a burst.
 // A heavy-tailed chain is given three times its longest interval. What is judged too early would page, what is never judged sleeps: with a
 // prior the first block is enough, without one twenty intervals are needed.
 func (p *pace) judge() {
@@ -86,15 +87,13 @@ func (p *pace) judge() {
 		}
 	}
 	switch {
-	case p.mean <= 0:
+	case p.mean <= 0, p.onDemand && (!p.slots || !p.learned || p.mean < 250):
 		return
 	case p.slots:
 		p.after = slotsMissed * p.mean
 		if p.learned {
 			p.after = max(p.after, 2*sorted[n-1-max(n/50, 1)])
 		}
-	case p.onDemand:
-		return
 	default:
 		p.after = p.mean * -math.Log(math.Min(1e-4, p.mean/month))
 		if p.learned && sorted[n*9/10] > 4*p.mean { // exp would have 2.3 means there
