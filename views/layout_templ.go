@@ -350,7 +350,7 @@ func Layout(b Base, page string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if b.Drill {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "<p class=\"drill-edge\"><strong>DRILL</strong> <span>Everything on this page is an exercise.</span></p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "<aside class=\"drill-edge\" aria-label=\"Drill\"><strong>DRILL</strong> <span>Everything on this page is an exercise.</span></aside>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
