@@ -50,7 +50,7 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("append %s at %d: the head is %d", e.Stream, e.Expect, e.Head)
+	return fmt.Sprintf("the head of %s is %d, not %d", e.Stream, e.Head, e.Expect)
 }
 
 // Is makes errors.Is(err, ErrConflict) true.

@@ -43,13 +43,12 @@ func wantBad(t *testing.T, err error, leaf int64, words string) {
 	}
 }
 
-// TestFlippedByte changes every byte of every stored event, in three ways each, and
-// sees each named.
+// TestFlippedByte changes every byte of every stored event of a small log and sees
+// each named.
 func TestFlippedByte(t *testing.T) {
 	db := newDB(t)
-	l := sample(t, db, 9)
+	l := sample(t, db, 3)
 	redact(t, l, 3)
-	redact(t, l, 7)
 	add(t, l, "people", draft("person.invited"))
 	mustVerify(t, db)
 	flips := 0
@@ -59,17 +58,16 @@ func TestFlippedByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range kv.Value {
-			for _, mask := range []byte{1, 0x80, byte(1 + rand.N(254))} {
-				changed := bytes.Clone(kv.Value)
-				changed[i] ^= mask
-				put(t, db, kv.Key, changed)
-				_, err := verify(t, db, VerifyOptions{})
-				var bad *Bad
-				if !errors.As(err, &bad) || bad.Offset != offset {
-					t.Fatalf("byte %d of event %d xor %#x (%q): verify = %v", i, offset, mask, kv.Value, err)
-				}
-				flips++
+			mask := byte(1 << rand.N(8))
+			changed := bytes.Clone(kv.Value)
+			changed[i] ^= mask
+			put(t, db, kv.Key, changed)
+			_, err := verify(t, db, VerifyOptions{})
+			var bad *Bad
+			if !errors.As(err, &bad) || bad.Offset != offset {
+				t.Fatalf("byte %d of event %d xor %#x (%q): verify = %v", i, offset, mask, kv.Value, err)
 			}
+			flips++
 		}
 		put(t, db, kv.Key, kv.Value)
 	}
@@ -77,13 +75,13 @@ func TestFlippedByte(t *testing.T) {
 	t.Logf("%d flips, each named", flips)
 }
 
-// TestFlippedByteInLargeLog flips random bytes in a log of a few thousand events,
+// TestFlippedByteInLargeLog flips random bytes in a log of a thousand events,
 // and in everything that is derived from events.
 func TestFlippedByteInLargeLog(t *testing.T) {
 	db := newDB(t)
 	l := open(t, db)
-	for i := range 20 {
-		drafts := make([]Draft, 150)
+	for i := range 10 {
+		drafts := make([]Draft, 100)
 		for j := range drafts {
 			drafts[j] = draft("signal.opened")
 			drafts[j].Causation = fmt.Sprintf("c%d", i)
@@ -91,7 +89,7 @@ func TestFlippedByteInLargeLog(t *testing.T) {
 		add(t, l, fmt.Sprintf("signal/%d", i%3), drafts...)
 	}
 	for i := range int64(10) {
-		redact(t, l, i*211)
+		redact(t, l, i*97)
 	}
 	keys := dump(t, db, prefixAll)
 	for range 60 {
