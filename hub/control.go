@@ -31,6 +31,7 @@ type control struct {
 	At     int64  `json:"at"`
 	Reason string `json:"reason,omitempty"`
 	Retry  *int64 `json:"retry_ms,omitempty"`
+	Build  string `json:"build,omitempty"`
 }
 
 func (c control) body() []byte {
@@ -42,7 +43,9 @@ func (c control) body() []byte {
 	return b
 }
 
-func helloMessage() *Message { return &Message{Body: control{Type: "hello"}.body()} }
+func helloMessage(build string) *Message {
+	return &Message{Body: control{Type: "hello", Build: build}.body()}
+}
 
 func beatMessage(probe bool) *Message {
 	return &Message{Body: control{Type: "beat"}.body(), Probe: probe}

@@ -20,6 +20,9 @@ type Options struct {
 	// makes the change visible to Base before it asks Watched or publishes.
 	// nil means that no topic ever had a change.
 	Base func(topic string) int64
+	// Build names the program's build in every hello, so that a page of an older
+	// one can load itself anew.
+	Build string
 	// Beat is the time between beats; 2 s by default.
 	Beat time.Duration
 	// Grace is how long a topic stays open without subscribers, so that a page

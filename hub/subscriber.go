@@ -149,7 +149,7 @@ func (s *Subscriber) Post(m *Message) {
 // Resume. It changes nothing: what of it was sent is told by Sent.
 func (s *Subscriber) Next() *Batch {
 	if !s.greeted {
-		return &Batch{messages: []*Message{helloMessage()}}
+		return &Batch{messages: []*Message{helloMessage(s.h.options.Build)}}
 	}
 	if m := s.post.Load(); m != nil {
 		return &Batch{messages: []*Message{m}}

@@ -166,12 +166,7 @@ func (s *Server) SamplesArrived(list []metrics.Sample) {
 	if !s.Hub.Watched(topicChains) {
 		return
 	}
-	type point struct {
-		T     int64   `json:"t"`
-		Name  string  `json:"name"`
-		Value float64 `json:"value"`
-	}
-	byChart := map[string][]point{}
+	byChart := map[string]map[string][]metrics.Point{}
 	for _, m := range list {
 		for kind, k := range chartKinds {
 			if k.metric != m.Name {
@@ -190,11 +185,19 @@ func (s *Server) SamplesArrived(list []metrics.Sample) {
 				v /= 1e6
 			}
 			id := group + "/" + subject + "/" + which
-			byChart[id] = append(byChart[id], point{m.At, m.Labels[k.legend], v})
+			if byChart[id] == nil {
+				byChart[id] = map[string][]metrics.Point{}
+			}
+			name := m.Labels[k.legend]
+			byChart[id][name] = append(byChart[id][name], metrics.Point{At: m.At, Value: v})
 		}
 	}
-	for id, points := range byChart {
-		s.PublishSamples(id, map[string]any{"points": points})
+	for id, lines := range byChart {
+		var found []metrics.Series
+		for _, name := range sortedKeys(lines) {
+			found = append(found, metrics.Series{Labels: map[string]string{"": name}, Points: lines[name]})
+		}
+		s.PublishSamples(id, newChartDoc(chartKind{}, found))
 	}
 }
 

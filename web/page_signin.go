@@ -97,30 +97,31 @@ func (s *Server) beginLogin(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, k)
+	return c.JSON(http.StatusOK, ceremony{k.ID, k.Options})
 }
 
-type ceremonyAnswer struct {
-	ID         string          `json:"id"`
-	Name       string          `json:"name"`
-	Next       string          `json:"next"`
-	Credential json.RawMessage `json:"credential"`
+// ceremony is a begun passkey ceremony as the browser gets it.
+type ceremony struct {
+	Session string          `json:"session"`
+	Options json.RawMessage `json:"options"`
 }
+
+const maxCredential = 64 << 10
 
 func (s *Server) finishLogin(c *call) error {
 	if err := c.fromHere(); err != nil {
 		return err
 	}
-	var in ceremonyAnswer
-	if err := c.decode(&in); err != nil {
+	body, err := c.body(maxCredential)
+	if err != nil {
 		return err
 	}
-	done, err := s.Auth.FinishLogin(c.ctx(), in.ID, in.Credential, c.visit(""))
+	done, err := s.Auth.FinishLogin(c.ctx(), c.QueryParam("session"), body, c.visit(""))
 	if err != nil {
 		return err
 	}
 	c.setSession(done.Cookie, personCookie)
-	return c.JSON(http.StatusOK, map[string]string{"next": s.home(done.Actor, local(in.Next))})
+	return c.JSON(http.StatusOK, map[string]string{"next": s.home(done.Actor, "")})
 }
 
 func (s *Server) beginRegistration(c *call) error {
@@ -128,19 +129,19 @@ func (s *Server) beginRegistration(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, k)
+	return c.JSON(http.StatusOK, ceremony{k.ID, k.Options})
 }
 
 func (s *Server) finishRegistration(c *call) error {
-	var in ceremonyAnswer
-	if err := c.decode(&in); err != nil {
+	body, err := c.body(maxCredential)
+	if err != nil {
 		return err
 	}
-	name := in.Name
+	name := c.QueryParam("name")
 	if name == "" {
 		name = device(c.Request().UserAgent())
 	}
-	k, err := s.Auth.FinishRegistration(c.ctx(), c.actor, in.ID, name, in.Credential, c.visit(""))
+	k, err := s.Auth.FinishRegistration(c.ctx(), c.actor, c.QueryParam("session"), name, body, c.visit(""))
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (s *Server) register() {
 	s.open(get, "/api/v2/:document", "Statuspage-compatible view of the public status page", s.statusJSON)
 	s.open(get, "/api/v2/incidents/unresolved.json", "Statuspage-compatible view of the public status page", s.statusUnresolved)
 	s.open(get, "/ledger/checkpoint", "a signed tree head says nothing about content", s.checkpoint)
-	s.open(get, "/ledger/verifier", "a public key", s.verifierKey)
+	s.open(get, "/ledger/key", "a public key", s.verifierKey)
 	s.open(get, "/ledger/tile/*", "hash tiles are open; the handler asks for rights on entries", s.tile)
 	s.open(get, "/openapi.json", "the API's description is the same for everybody", s.openapi)
 	s.open(get, "/assets/*", "styles, scripts, fonts", s.asset)

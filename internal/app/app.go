@@ -157,7 +157,7 @@ func (a *App) compose(ctx context.Context) error {
 	a.world = projection.New(a.log)
 	a.rooms = room.New(a.log)
 	// The hub asks the server for a topic's base; the server needs the hub.
-	a.hub = hub.New(hub.Options{Base: func(topic string) int64 { return a.web.BaseOf(topic) }})
+	a.hub = hub.New(hub.Options{Build: o.Version, Base: func(topic string) int64 { return a.web.BaseOf(topic) }})
 	flow := &flow{app: a, desk: desk}
 	a.watch = telemetry.New(telemetry.Options{Sink: flow, Open: flow.open, Log: a.component("telemetry")})
 	if a.chain, err = newChains(ctx, a, c.Chains); err != nil {

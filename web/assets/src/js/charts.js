@@ -53,7 +53,7 @@ function options(chart, box) {
     },
     axes: [
       { ...axis, grid: { show: false }, gap: size * 0.5, size: size * 2, space: size * 8, values: (_, list) => list.map(hhmm) },
-      { ...axis, grid: { stroke: css("--line-soft"), width: 1 }, size: size * 4.2, space: size * 2.2, values: (_, list) => list.map(text) },
+      { ...axis, grid: { stroke: css("--line-soft"), width: 1 }, size: size * 4.2, space: size * 1.6, values: (_, list) => list.map(text) },
     ],
     series: [{}, ...chart.names.map((name, i) => ({ label: name, stroke: inks[i % inks.length], width: (i === 0 ? 1.5 : 1) * (wall() ? 2 * scale : 1), points: { show: false }, spanGaps: false }))],
     hooks: {

@@ -27,7 +27,8 @@ function put(fresh) {
 function connect() {
   const url = new URL("/status/live", location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  url.searchParams.set("topic", "status");
+  const audience = location.pathname.match(/^\/status\/([^/]+)/)?.[1];
+  if (audience) url.searchParams.set("audience", audience);
   url.searchParams.set("since", document.body.dataset.since || "-1");
   const socket = new WebSocket(url);
   socket.onopen = () => { wait = 500; };
