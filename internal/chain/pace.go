@@ -32,7 +32,7 @@ func (p *pace) add(ms int64) {
 	v := float64(max(ms, 0))
 	p.judge()
 	if p.mean > 0 {
-		v = math.Min(v, 20*p.mean) // one long halt must not blind the next 200 blocks
+		v = math.Min(v, math.Max(20*p.mean, 60000)) // one long halt must not blind the next 200 blocks
 	}
 	if len(p.ring) < paceWindow {
 		p.ring = append(p.ring, v)
