@@ -52,7 +52,7 @@ func (m *Monitor) apply(n *node, o Observation) {
 	if n.state == WrongChain {
 		return
 	}
-	n.heard = m.now
+	n.heard, n.fails = m.now, 0 // any answer is an answer
 	if n.state != Up && n.state != Syncing {
 		m.setState(n, Up, "")
 	}
@@ -142,9 +142,6 @@ func (m *Monitor) setState(n *node, s NodeState, reason string) {
 }
 
 func (m *Monitor) applyHead(n *node, o Observation) {
-	if n.fails = 0; n.state == Down {
-		m.setState(n, Up, "")
-	}
 	n.asked = m.now
 	for _, b := range o.Branch {
 		n.tree.Link(b)
