@@ -668,7 +668,7 @@ func liveMark(b Base) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		} else {
+		} else if b.Person.Handle != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 54, "<p id=\"live\" class=\"live\" data-state=\"still\"><span class=\"live-text\">as of ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

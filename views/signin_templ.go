@@ -191,7 +191,7 @@ func SignInView(p SignInPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "\"></div><div class=\"field\"><label for=\"r-code\">Recovery code</label> <input id=\"r-code\" name=\"code\" type=\"text\" class=\"code\" required autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\"></div><button class=\"act\" type=\"submit\">Sign in with the code</button></form></details><p class=\"note\">No passkey and no code? Ask an administrator for a sign-in link. On the server, <code>tocsin token sign-in</code> prints one.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "\"></div><div class=\"field\"><label for=\"r-code\">Recovery code</label> <input id=\"r-code\" name=\"code\" type=\"text\" class=\"code\" required autocomplete=\"one-time-code\" autocapitalize=\"none\" spellcheck=\"false\"></div><button class=\"act\" type=\"submit\">Sign in with the code</button></form></details><p class=\"note\">No passkey and no code? Ask an administrator for a sign-in link.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

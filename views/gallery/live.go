@@ -6,14 +6,39 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
-// serveLive says hello and beats; enough for a page to be LIVE. Frames may be pushed with ?frame=.
-func serveLive(w http.ResponseWriter, r *http.Request) {
+// hall holds the pages that listen, so that a test can push frames to them (POST /push).
+type hall struct {
+	mu   sync.Mutex
+	ears map[chan string]bool
+}
+
+func (p *hall) push(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ear := range p.ears {
+		select {
+		case ear <- string(body):
+		default: // full: this is a gallery
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// serveLive says hello, beats, and passes on what is pushed; enough for a page to be LIVE.
+func (p *hall) serveLive(w http.ResponseWriter, r *http.Request) {
 	hijacker, ok := w.(http.Hijacker)
 	key := r.Header.Get("Sec-WebSocket-Key")
 	if !ok || key == "" {
@@ -30,19 +55,40 @@ func serveLive(w http.ResponseWriter, r *http.Request) {
 		base64.StdEncoding.EncodeToString(sum[:])); err != nil {
 		return
 	}
+	ear := make(chan string, 64)
+	p.mu.Lock()
+	p.ears[ear] = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.ears, ear)
+		p.mu.Unlock()
+	}()
 	start := time.Now()
+	beat := time.NewTicker(2 * time.Second)
+	defer beat.Stop()
 	for kind := "hello"; ; kind = "beat" {
-		at := now + time.Since(start).Milliseconds()
-		if send(rw, fmt.Sprintf(`{"type":%q,"at":%d}`, kind, at)) != nil {
+		if send(rw, fmt.Sprintf(`{"type":%q,"at":%d}`, kind, now+time.Since(start).Milliseconds())) != nil {
 			return
 		}
-		time.Sleep(2 * time.Second)
+		for waiting := true; waiting; {
+			select {
+			case text := <-ear:
+				if send(rw, text) != nil {
+					return
+				}
+			case <-beat.C:
+				waiting = false
+			}
+		}
 	}
 }
 
 func send(rw *bufio.ReadWriter, text string) error {
 	head := []byte{0x81, byte(len(text))}
-	if len(text) > 125 {
+	if len(text) > 65_535 {
+		head = []byte{0x81, 127, 0, 0, 0, 0, byte(len(text) >> 24), byte(len(text) >> 16), byte(len(text) >> 8), byte(len(text))}
+	} else if len(text) > 125 {
 		head = []byte{0x81, 126, byte(len(text) >> 8), byte(len(text))}
 	}
 	if _, err := rw.Write(append(head, text...)); err != nil {

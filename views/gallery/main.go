@@ -41,8 +41,10 @@ func Handler(assets string) http.Handler {
 	pages := Pages()
 	mux := http.NewServeMux()
 	mux.Handle("/assets/", http.StripPrefix("/assets/", http.FileServer(http.Dir(assets))))
-	mux.HandleFunc("/live", serveLive)
-	mux.HandleFunc("/status/live", serveLive)
+	listeners := &hall{ears: map[chan string]bool{}}
+	mux.HandleFunc("/live", listeners.serveLive)
+	mux.HandleFunc("/status/live", listeners.serveLive)
+	mux.HandleFunc("POST /push", listeners.push)
 	mux.HandleFunc("/charts/", serveChart)
 	mux.HandleFunc("/incidents/42/complete", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
