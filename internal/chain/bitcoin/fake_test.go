@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/tocsin-ops/tocsin/internal/chain"
 )
 
@@ -152,6 +154,9 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "1.0", "result": result, "error": nil, "id": 1})
 }
+
+// TestMain: no collector and no connection outlives its Run.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type watched struct {
 	t    *testing.T

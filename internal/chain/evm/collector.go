@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
@@ -44,6 +45,7 @@ type Collector struct {
 	log   *slog.Logger
 	limit *rate.Limiter
 
+	http    *http.Client // one for all connects of this node
 	rpc     *rpc.Client
 	tree    *chain.Tree
 	heads   chan *header
@@ -75,7 +77,7 @@ func New(c Config, sink func(chain.Observation), log *slog.Logger) *Collector {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{cfg: c, sink: sink, log: log.With("chain", c.Chain, "node", c.Node), limit: rate.NewLimiter(rate.Limit(c.Rate), 300),
+	return &Collector{cfg: c, sink: sink, http: dial.Client(c.Timeout), log: log.With("chain", c.Chain, "node", c.Node), limit: rate.NewLimiter(rate.Limit(c.Rate), 300),
 		tree: chain.NewTree(keep), absent: map[string]time.Time{}}
 }
 
@@ -120,13 +122,14 @@ func (c *Collector) close() {
 		c.rpc.Close()
 		c.rpc = nil
 	}
+	c.http.CloseIdleConnections()
 }
 
 // session connects, checks the chain, and watches until something fails.
 func (c *Collector) session(ctx context.Context) error {
 	var err error
 	dctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	c.rpc, err = connect(dctx, c.cfg.URL, c.cfg.Timeout)
+	c.rpc, err = connect(dctx, c.cfg.URL, c.http)
 	cancel()
 	if err != nil {
 		return err
@@ -179,11 +182,11 @@ func (c *Collector) session(ctx context.Context) error {
 	}
 }
 
-func connect(ctx context.Context, address string, timeout time.Duration) (*rpc.Client, error) {
+func connect(ctx context.Context, address string, h *http.Client) (*rpc.Client, error) {
 	if _, err := dial.Check(address, "http", "https", "ws", "wss"); err != nil {
 		return nil, err
 	}
-	return rpc.DialOptions(ctx, address, rpc.WithHTTPClient(dial.Client(timeout)), rpc.WithWebsocketMessageSizeLimit(dial.MaxAnswer), rpc.WithBatchResponseSizeLimit(dial.MaxAnswer))
+	return rpc.DialOptions(ctx, address, rpc.WithHTTPClient(h), rpc.WithWebsocketMessageSizeLimit(dial.MaxAnswer), rpc.WithBatchResponseSizeLimit(dial.MaxAnswer))
 }
 
 func (c *Collector) call(ctx context.Context, out any, method string, args ...any) error {

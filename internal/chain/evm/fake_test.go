@@ -15,6 +15,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"go.uber.org/goleak"
+
 	"github.com/tocsin-ops/tocsin/internal/chain"
 )
 
@@ -198,6 +200,9 @@ func (n *node) back(height int, forget bool) {
 	}
 	n.tip = n.tip[:height+1]
 }
+
+// TestMain: no collector and no connection outlives its Run.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // watched is a running collector and what it told.
 type watched struct {

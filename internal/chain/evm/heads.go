@@ -309,7 +309,7 @@ func (c *Collector) trySubscribe(ctx context.Context) {
 }
 
 func (c *Collector) subscribe(sctx context.Context, address, known string) error {
-	ws, err := connect(sctx, address, c.cfg.Timeout)
+	ws, err := connect(sctx, address, c.http)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ func Probe(ctx context.Context, address string) (r chain.Recognised, raw, err er
 	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
 	defer cancel()
 	fail := func(e error) (chain.Recognised, error, error) { return chain.Recognised{}, e, dial.Refuse(e, address) }
-	node, e := connect(ctx, address, 8*time.Second)
+	h := dial.Client(8 * time.Second)
+	defer h.CloseIdleConnections()
+	node, e := connect(ctx, address, h)
 	if e != nil {
 		return fail(e)
 	}
@@ -32,14 +34,14 @@ func Probe(ctx context.Context, address string) (r chain.Recognised, raw, err er
 	if r.ChainID, e = decimal(id); e != nil {
 		return fail(dial.ErrNotJSON)
 	}
-	var h *header
-	if e := node.CallContext(ctx, &h, "eth_getBlockByNumber", "latest", false); e != nil {
+	var b *header
+	if e := node.CallContext(ctx, &b, "eth_getBlockByNumber", "latest", false); e != nil {
 		return fail(e)
 	}
-	if h == nil {
+	if b == nil {
 		return fail(&dial.Refused{Sentence: "It answers, but has no block yet."})
 	}
-	if r.Head, e = quantity(h.Number); e != nil {
+	if r.Head, e = quantity(b.Number); e != nil {
 		return fail(dial.ErrNotJSON)
 	}
 	var client string
