@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,11 +126,11 @@ func (s *Server) chartData(ctx context.Context, id string, now time.Time) (chart
 	}
 	step := max(k.window/chartPoints, time.Second)
 	end := now.Truncate(step)
-	found, err := s.Metrics.QueryRange(ctx, fmt.Sprintf(k.expr, subject), end.Add(-k.window).UnixMilli(), end.UnixMilli(), step.Milliseconds())
+	found, err := s.Metrics.QueryRange(ctx, fmt.Sprintf(k.expr, subject), end.Add(-k.window), end, step)
 	if err != nil {
 		return chartDoc{}, err
 	}
-	return newChartDoc(k, found), nil
+	return newChartDoc(k, found.Series), nil
 }
 
 func newChartDoc(k chartKind, found []metrics.Series) chartDoc {
@@ -139,8 +138,8 @@ func newChartDoc(k chartKind, found []metrics.Series) chartDoc {
 	at := map[int64]int{}
 	seen := map[int64]bool{}
 	for _, f := range found {
-		for _, p := range f.Points {
-			seen[p.At] = true
+		for _, t := range f.At {
+			seen[t] = true
 		}
 	}
 	for t := range seen {
@@ -152,8 +151,8 @@ func newChartDoc(k chartKind, found []metrics.Series) chartDoc {
 	}
 	for _, f := range found {
 		v := chartValues{Name: f.Labels[k.legend], Values: make([]*float64, len(d.T))}
-		for _, p := range f.Points {
-			v.Values[at[p.At]] = &p.Value
+		for i, t := range f.At {
+			v.Values[at[t]] = &f.Values[i]
 		}
 		d.Series = append(d.Series, v)
 	}
@@ -166,7 +165,7 @@ func (s *Server) SamplesArrived(list []metrics.Sample) {
 	if !s.Hub.Watched(topicChains) {
 		return
 	}
-	byChart := map[string]map[string][]metrics.Point{}
+	byChart := map[string]map[string]*metrics.Series{}
 	for _, m := range list {
 		for kind, k := range chartKinds {
 			if k.metric != m.Name {
@@ -186,73 +185,22 @@ func (s *Server) SamplesArrived(list []metrics.Sample) {
 			}
 			id := group + "/" + subject + "/" + which
 			if byChart[id] == nil {
-				byChart[id] = map[string][]metrics.Point{}
+				byChart[id] = map[string]*metrics.Series{}
 			}
 			name := m.Labels[k.legend]
-			byChart[id][name] = append(byChart[id][name], metrics.Point{At: m.At, Value: v})
+			line := byChart[id][name]
+			if line == nil {
+				line = &metrics.Series{Labels: map[string]string{"": name}}
+				byChart[id][name] = line
+			}
+			line.At, line.Values = append(line.At, m.At), append(line.Values, v)
 		}
 	}
 	for id, lines := range byChart {
 		var found []metrics.Series
 		for _, name := range sortedKeys(lines) {
-			found = append(found, metrics.Series{Labels: map[string]string{"": name}, Points: lines[name]})
+			found = append(found, *lines[name])
 		}
 		s.PublishSamples(id, newChartDoc(chartKind{}, found))
 	}
-}
-
-// Prometheus' query API, for Grafana.
-
-func (s *Server) promQuery(c *call) error {
-	at, err := promTime(c.FormValue("time"), s.time())
-	if err != nil {
-		return promBad(c, err)
-	}
-	return promAnswer(c, func() ([]byte, error) { return s.Metrics.QueryJSON(c.ctx(), c.FormValue("query"), at) })
-}
-
-func (s *Server) promQueryRange(c *call) error {
-	start, err1 := promTime(c.FormValue("start"), time.Time{})
-	end, err2 := promTime(c.FormValue("end"), time.Time{})
-	step, err3 := promStep(c.FormValue("step"))
-	for _, err := range []error{err1, err2, err3} {
-		if err != nil {
-			return promBad(c, err)
-		}
-	}
-	return promAnswer(c, func() ([]byte, error) {
-		return s.Metrics.QueryRangeJSON(c.ctx(), c.FormValue("query"), start, end, step)
-	})
-}
-
-func promTime(text string, or time.Time) (int64, error) {
-	if text == "" {
-		if or.IsZero() {
-			return 0, fmt.Errorf("start and end are required")
-		}
-		return or.UnixMilli(), nil
-	}
-	if f, err := strconv.ParseFloat(text, 64); err == nil && f > -9e12 && f < 9e12 {
-		return int64(f * 1000), nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return 0, fmt.Errorf("cannot read the time %q", safe(text))
-	}
-	return t.UnixMilli(), nil
-}
-
-func promStep(text string) (int64, error) {
-	if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 && f < 1e9 {
-		return max(1, int64(f*1000)), nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("step must be seconds or a duration like 15s")
-	}
-	return d.Milliseconds(), nil
-}
-
-func promBad(c *call, err error) error {
-	return c.JSON(http.StatusBadRequest, map[string]string{"status": "error", "errorType": "bad_data", "error": err.Error()})
 }

@@ -125,7 +125,7 @@ func (a *App) open(ctx context.Context) error {
 	if a.log, err = eventlog.Open(ctx, a.db, eventlog.Options{Log: a.component("eventlog")}); err != nil {
 		return fmt.Errorf("open the log in %s: %w", dir, err)
 	}
-	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Logger: a.component("metrics")})
+	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Log: a.component("metrics")})
 	if err != nil {
 		return fmt.Errorf("open the metrics in %s: %w", dir, err)
 	}
@@ -251,7 +251,6 @@ func (a *App) Run(ctx context.Context) error {
 	run(inner, "people", a.auth.Run)
 	run(inner, "hub", a.hub.Run)
 	run(inner, "live regions", a.web.Run)
-	run(inner, "metrics", a.tsdb.Run)
 	run(outer, "correlator", a.react.Run)
 	run(outer, "telemetry", a.watch.Run)
 	run(outer, "drills", a.play.Run)
