@@ -24,8 +24,11 @@ type envelope struct {
 	Warnings  []string `json:"warnings,omitempty"`
 }
 
-// EncodeResult is the body for query and query_range.
+// EncodeResult is the body for query and query_range; of nil, nothing.
 func EncodeResult(r *Result) []byte {
+	if r == nil {
+		return nil
+	}
 	d := struct {
 		ResultType string `json:"resultType"`
 		Result     any    `json:"result"`
