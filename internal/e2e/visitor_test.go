@@ -71,3 +71,16 @@ func (v *visitor) post(path string, form url.Values) (int, string) {
 }
 
 func second(_ int, s string) string { return s }
+
+var wallAddress = regexp.MustCompile(`https?://[^\s"<]+(/wall/[^\s"<]+)`)
+
+// wallLink makes a key for a wall and returns the path that opens it.
+func (v *visitor) wallLink(name string) string {
+	v.t.Helper()
+	code, page := v.post("/tokens/wall", url.Values{"name": {name}})
+	m := wallAddress.FindStringSubmatch(page)
+	if m == nil {
+		v.t.Fatalf("no wall key: %d %s", code, page)
+	}
+	return m[1]
+}
