@@ -2,6 +2,7 @@ package chain
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -280,7 +281,8 @@ func (m *Monitor) judgeReorgs() {
 // judgeTips ends announced branches that the chain has left behind.
 func (m *Monitor) judgeTips() {
 	for _, n := range m.nodes {
-		for hash, t := range n.tips {
+		for _, hash := range slices.Sorted(maps.Keys(n.tips)) {
+			t := n.tips[hash]
 			if m.best == nil || m.best.head.Height < t.Height+clearAtLeast {
 				continue
 			}
