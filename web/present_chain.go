@@ -128,7 +128,11 @@ func chainMetrics(v chain.View, node string) []views.Metric {
 		}
 		return views.Metric{Label: label, Value: value, Unit: unit, At: at, Node: node}
 	}
-	interval := metric("interval", seconds(v.Interval), "s")
+	mean := v.Interval
+	if n := len(v.Intervals); mean == 0 && n > 0 { // nothing learned yet: the newest one
+		mean = v.Intervals[n-1].MS
+	}
+	interval := metric("interval", seconds(mean), "s")
 	interval.Abnormal = v.Status == "stalled"
 	last := 0
 	for _, r := range v.Reorgs {

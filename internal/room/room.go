@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,6 +64,8 @@ type Answer struct {
 type Rooms struct {
 	log Log
 
+	merging sync.Mutex // one merge at a time, so that two cannot cross
+
 	mu    sync.Mutex // guards desks and next
 	desks map[int64]*desk
 	next  int64 // a number that was free when last looked at
@@ -113,6 +116,8 @@ func (r *Rooms) do(ctx context.Context, number int64, c incident.Command, m inci
 // merge tells the other incident first: if it refuses, nothing has happened;
 // if we die in between, repeating the command finishes the merge.
 func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m incident.Meta) (Answer, error) {
+	r.merging.Lock()
+	defer r.merging.Unlock()
 	s, err := r.Load(ctx, number)
 	if err != nil {
 		return Answer{}, err
@@ -212,18 +217,8 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 		}
 	}
 	if len(facts) > 0 {
-		said := m
-		said.ID = m.ID + ".restate"
-		if past, _, err := r.repeated(ctx, said.ID); err != nil {
+		if err := r.restate(ctx, number, c, m); err != nil {
 			return Answer{}, err
-		} else if len(past.Events) == 0 {
-			drafts, err := draft(facts, said)
-			if err != nil {
-				return Answer{}, err
-			}
-			if _, err := r.log.Append(ctx, eventlog.Batch{Stream: Stream(number), Expect: eventlog.AnySeq, Drafts: drafts}); err != nil {
-				return Answer{}, fmt.Errorf("restate the facts of incident %d: %w", number, err)
-			}
 		}
 	}
 	drafts, err := draft([]incident.Body{target}, m)
@@ -236,6 +231,43 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 	}
 	r.forget(number)
 	return answer(number, []eventlog.Event{ev}), nil
+}
+
+// restate says the facts again that the event to be blanked carried, on the
+// very head that they were read at, so that no change in between is undone.
+func (r *Rooms) restate(ctx context.Context, number int64, c incident.Redact, m incident.Meta) error {
+	said := m
+	said.ID = m.ID + ".restate"
+	for range maxAttempts {
+		if _, done, err := r.repeated(ctx, said.ID); err != nil || done {
+			return err
+		}
+		s, head, err := fold(ctx, r.log, number, incident.New(number, ""), 0)
+		if err != nil {
+			return err
+		}
+		bodies, err := incident.Decide(s, c, m)
+		if err != nil {
+			return err
+		}
+		facts := slices.DeleteFunc(bodies, func(b incident.Body) bool { _, is := b.(incident.LogRedacted); return is })
+		if len(facts) == 0 {
+			return nil
+		}
+		drafts, err := draft(facts, said)
+		if err != nil {
+			return err
+		}
+		_, err = r.log.Append(ctx, eventlog.Batch{Stream: Stream(number), Expect: head, Drafts: drafts})
+		if errors.Is(err, eventlog.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("restate the facts of incident %d: %w", number, err)
+		}
+		return nil
+	}
+	return ErrContended
 }
 
 // repeated returns the first answer of a declaration or redaction that was already carried out.
