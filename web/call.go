@@ -35,6 +35,7 @@ type call struct {
 	s      *Server
 	actor  auth.Actor
 	cookie string // the session cookie's value, "" for tokens and nobody
+	bearer string // the API token, "" for cookies and nobody
 	ended  bool   // a cookie was sent that is no longer good
 }
 
@@ -48,7 +49,8 @@ func (s *Server) identify(ec echo.Context) (*call, error) {
 		if !strings.EqualFold(scheme, "Bearer") {
 			return nil, refusal(auth.CodeNotSignedIn, "Send the API token as “Authorization: Bearer tocsin_…”.")
 		}
-		actor, err := s.Auth.Token(ctx, strings.TrimSpace(token))
+		c.bearer = strings.TrimSpace(token)
+		actor, err := s.Auth.Token(ctx, c.bearer)
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/auth"
@@ -60,15 +59,6 @@ func (s *Server) tile(c *call) error {
 func (s *Server) whileAllowed(c *call) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(c.ctx())
 	stop := make(chan struct{})
-	check := func() bool {
-		if c.cookie != "" {
-			_, err := s.Auth.Session(ctx, c.cookie)
-			return err == nil
-		}
-		bearer := strings.TrimSpace(strings.TrimPrefix(c.Request().Header.Get("Authorization"), "Bearer"))
-		_, err := s.Auth.Token(ctx, bearer)
-		return err == nil
-	}
 	go func() {
 		tick := time.NewTicker(5 * time.Second)
 		defer tick.Stop()
@@ -79,7 +69,7 @@ func (s *Server) whileAllowed(c *call) (context.Context, context.CancelFunc) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if !check() {
+				if !c.still(ctx) {
 					cancel()
 					return
 				}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -40,14 +41,8 @@ func (s *Server) subscribe(c *call, topics, since []string, judge func(topic str
 		}
 		req.Topics = append(req.Topics, at)
 	}
-	actor, cookie := c.actor, c.cookie
-	req.Recheck = func() bool {
-		if cookie != "" {
-			again, err := s.Auth.Session(c.ctx(), cookie)
-			return err == nil && again.Role == actor.Role
-		}
-		return true
-	}
+	actor := c.actor
+	req.Recheck = func() bool { return c.still(c.ctx()) }
 	if err := ws.Serve(c.Response(), c.Request(), s.Hub, req); err != nil {
 		s.Logger.Debug("live socket refused", "err", err)
 		return nil // answered already
@@ -58,6 +53,21 @@ func (s *Server) subscribe(c *call, topics, since []string, judge func(topic str
 		time.AfterFunc(time.Until(time.UnixMilli(actor.Until)), func() { s.endExpired(req.Owner, actor.Until) })
 	}
 	return nil
+}
+
+// still reports whether the credential of this call holds as it did.
+func (c *call) still(ctx context.Context) bool {
+	var again auth.Actor
+	var err error
+	switch {
+	case c.cookie != "":
+		again, err = c.s.Auth.Session(ctx, c.cookie)
+	case c.bearer != "":
+		again, err = c.s.Auth.Token(ctx, c.bearer)
+	default:
+		return true
+	}
+	return err == nil && again.Role == c.actor.Role && again.Audience == c.actor.Audience
 }
 
 // endExpired ends the sockets of a credential whose time is up, unless it was

@@ -94,7 +94,6 @@ type Options struct {
 	Rooms     *room.Rooms
 	Auth      *auth.Service
 	Gate      *intake.Gate
-	Desk      *intake.Desk
 	Sources   *intake.Sources
 	Hub       *hub.Hub
 	Metrics   *metrics.Store

@@ -173,7 +173,7 @@ func (a *App) compose(ctx context.Context) error {
 		components = append(components, web.Component{Name: k.Name, Group: k.Group, Description: k.Description})
 	}
 	a.web = web.New(web.Options{
-		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Desk: desk, Gate: gate, Sources: sources, Hub: a.hub, Metrics: a.tsdb,
+		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: sources, Hub: a.hub, Metrics: a.tsdb,
 		Telemetry: a.watch, Chains: a.chain, Drills: drills{a.play}, Logger: a.component("web"), Clock: a.millis,
 		Site: c.Organisation, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
 		Ready: a.ready.Load,

@@ -8,7 +8,8 @@ const silence = 6000;   // older than this, the page is STALE
 const dead = 9000;      // older than this, an open socket is given up
 const wall = () => document.body.dataset.page === "wall";
 
-const topics = new Map(); // name -> position seen
+const topics = new Map(); // name -> position that is wholly here; a connection starts from it
+const reached = new Map(); // name -> position of the newest frame: others of the same position may still come
 const sinks = [];         // takers of sample frames
 const fresh = [];         // told when the page is live again
 
@@ -125,7 +126,9 @@ function take(message) {
       if (ended) { ended = ""; refetch(); }
       if (message.build && meta("build") && message.build !== meta("build")) renewed();
       return;
-    case "beat": return;
+    case "beat": // all that was published before it has come
+      for (const [name, seq] of reached) topics.set(name, Math.max(topics.get(name) ?? -1, seq));
+      return;
     case "resync":
       refetch();
       return;
@@ -142,7 +145,13 @@ function take(message) {
 }
 
 function apply(frame) {
-  if (frame.topic && Number.isFinite(frame.seq)) topics.set(frame.topic, Math.max(topics.get(frame.topic) ?? -1, frame.seq));
+  if (frame.topic && Number.isFinite(frame.seq)) {
+    const before = reached.get(frame.topic);
+    if (before === undefined || frame.seq > before) {
+      if (before !== undefined) topics.set(frame.topic, Math.max(topics.get(frame.topic) ?? -1, before));
+      reached.set(frame.topic, frame.seq);
+    }
+  }
   if (!frame.key || typeof frame.html !== "string") return;
   if (frame.into) {
     const list = document.getElementById(frame.into);
@@ -173,6 +182,7 @@ export async function refetch() {
         const since = Number(m.dataset.since);
         const name = m.content;
         topics.set(name, since);
+        reached.set(name, Math.max(reached.get(name) ?? -1, since));
         for (const frame of had) if (frame.topic === name && frame.seq >= since) apply(frame);
       }
       const title = $("title", page)?.textContent;
