@@ -2,18 +2,18 @@ package views
 
 // Base is what every page of the room needs beside its own model.
 type Base struct {
-	Title   string  // title of the page, without the product's name
-	Site    string  // name of the organisation or installation; "" prints nothing
-	Nav     string  // current entry of the navigation: board incidents chains signals people sources tokens log drills me; "" = none
-	Person  Person  // who looks; the zero Person is nobody signed in (sign-in, error pages) or a wall token
-	Topics  []Topic // live topics of this page with the position it was rendered at; empty = the page is not live
-	Drill   bool    // the whole page is a drill: hatched edge and the word
-	CSRF    string  // token for forms (field _csrf) and scripts (header X-Tocsin-CSRF)
-	Build   string  // build id; also the ?v= of assets. A wall reloads itself when hello.build differs from it
-	Now     int64   // server time at rendering, unix ms; the browser's clock is corrected by it
-	Open    int     // number of open incidents (title bar and navigation)
-	Worst   string  // severity of the worst open incident, "" when none
-	Notice  *Notice // one sentence left over from the previous request (flash); nil = none
+	Title  string  // title of the page, without the product's name
+	Site   string  // name of the organisation or installation; "" prints nothing
+	Nav    string  // current entry of the navigation: board incidents chains signals people sources tokens log drills me; "" = none
+	Person Person  // who looks; the zero Person is nobody signed in (sign-in, error pages) or a wall token
+	Topics []Topic // live topics of this page with the position it was rendered at; empty = the page is not live
+	Drill  bool    // the whole page is a drill: hatched edge and the word
+	CSRF   string  // token for forms (field _csrf) and scripts (header X-Tocsin-CSRF)
+	Build  string  // build id; also the ?v= of assets. A wall reloads itself when hello.build differs from it
+	Now    int64   // server time at rendering, unix ms; the browser's clock is corrected by it
+	Open   int     // number of open incidents (title bar and navigation)
+	Worst  string  // severity of the worst open incident, "" when none
+	Notice *Notice // one sentence left over from the previous request (flash); nil = none
 }
 
 // Person is who looks at a page.

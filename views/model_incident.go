@@ -16,7 +16,7 @@ type IncidentPage struct {
 	Roles     Roles         // region roles
 	Links     Links         // region links
 	Comms     Comms         // region comms
-	Mine      []Action       // phone, while nobody commands: "I have it", "Not me" (page, not region: may depend on the viewer)
+	Mine      []Action      // phone, while nobody commands: "I have it", "Not me" (page, not region: may depend on the viewer)
 	Commands  []CommandHint // grammar of the composer, for the help list and the palette
 	People    []Candidate   // people who can be named (palette, phone buttons)
 	OlderHref string        // where earlier timeline entries are; "" = all are shown

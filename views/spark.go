@@ -32,8 +32,8 @@ func sparkPoints(values []float64) string {
 			continue
 		}
 		y := 23.0
-		if high > low {
-			y = 23 - 22*(v-low)/(high-low)
+		if d := high/2 - low/2; d > 0 { // halves: the difference of two huge values is not infinite
+			y = 23 - 22*((v/2-low/2)/d)
 		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')

@@ -371,7 +371,7 @@ func WallIncidentRegion(m WallIncident) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "</p></header><div class=\"wall-mid\"><div class=\"wall-know\"><h3>What we know</h3>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "</p></header><div class=\"wall-mid\"><div class=\"wall-know\"><h3 class=\"away\">What we know</h3>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
