@@ -51,7 +51,7 @@ func TokensView(p TokensPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if p.NewToken != "" {
-				templ_7745c5c3_Err = once("Token "+p.NewName, p.NewToken, "Shown once. Send it as Authorization: Bearer.").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = once("Token for "+p.NewName, p.NewToken, "Shown once. Send it as Authorization: Bearer.").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -61,7 +61,7 @@ func TokensView(p TokensPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if p.NewWall != "" {
-				templ_7745c5c3_Err = once("Wall "+p.NewName, p.NewWall, "Open this address once on the screen. It reads, never acts, and never logs out until you revoke it.").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = once("Wall key for "+p.NewName, p.NewWall, "Open this address once on the screen. It reads, never acts, and never logs out until you revoke it.").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

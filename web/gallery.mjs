@@ -1,5 +1,5 @@
 // Looks at every page of the gallery in Chromium: pictures, console errors, policy violations, axe-core findings.
-// Usage: go run ./views/gallery -addr 127.0.0.1:8099 & node web/gallery.mjs [--url http://127.0.0.1:8099] [--out DIR] [--only NAME,NAME] [--size WxH] [--no-axe]
+// Usage: go run ./views/gallery -addr 127.0.0.1:8099 & node web/gallery.mjs [--url http://127.0.0.1:8099] [--out DIR] [--only NAME,NAME] [--size WxH] [--media print] [--eval JS] [--no-axe]
 import { spawn } from "node:child_process";
 import { mkdtemp, mkdir, readFile, writeFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 const { values: flags } = parseArgs({ options: {
   url: { type: "string", default: "http://127.0.0.1:8099" }, out: { type: "string", default: "" },
   only: { type: "string", default: "" }, size: { type: "string", default: "" }, "no-axe": { type: "boolean", default: false },
-  eval: { type: "string", default: "" }, print: { type: "boolean", default: false },
+  eval: { type: "string", default: "" }, media: { type: "string", default: "" },
 } });
 const here = dirname(fileURLToPath(import.meta.url));
 const axe = await readFile(join(here, "node_modules/axe-core/axe.min.js"), "utf8");
@@ -60,6 +60,7 @@ for (const name of names) {
     handlers.push(listen);
     for (const domain of ["Page", "Runtime", "Log"]) await send(`${domain}.enable`, {}, sessionId);
     await send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 700 }, sessionId);
+    if (flags.media) await send("Emulation.setEmulatedMedia", { media: flags.media }, sessionId);
     const loaded = new Promise((done) => handlers.push((m) => { if (m.sessionId === sessionId && m.method === "Page.loadEventFired") done(); }));
     await send("Page.navigate", { url: `${flags.url}/gallery/${name}` }, sessionId);
     await loaded;
@@ -73,10 +74,6 @@ for (const name of names) {
       await mkdir(flags.out, { recursive: true });
       const { data } = await send("Page.captureScreenshot", { format: "png" }, sessionId);
       await writeFile(join(flags.out, `${name}-${width}.png`), Buffer.from(data, "base64"));
-      if (flags.print) {
-        const { data: pdf } = await send("Page.printToPDF", { printBackground: false }, sessionId);
-        await writeFile(join(flags.out, `${name}.pdf`), Buffer.from(pdf, "base64"));
-      }
     }
     const { result: wide } = await send("Runtime.evaluate", { expression: "document.documentElement.scrollWidth - innerWidth", returnByValue: true }, sessionId);
     if (wide.value > 0) said.push(`the page is ${wide.value} px wider than the screen`);
