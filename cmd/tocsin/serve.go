@@ -8,7 +8,6 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/app"
 	"github.com/tocsin-ops/tocsin/internal/config"
-	"github.com/tocsin-ops/tocsin/web"
 )
 
 type serve struct {
@@ -49,7 +48,7 @@ func serveConfig(ctx context.Context, io streams, o app.Options, started func(co
 	if err != nil {
 		return err
 	}
-	if !web.Built() {
+	if !app.HasAssets() {
 		fmt.Fprintln(io.err, "tocsin: this binary was built without its styles and scripts; build it with: make build")
 	}
 	fmt.Fprintf(io.out, "listening on http://%s\n", a.Addr())

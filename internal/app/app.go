@@ -183,6 +183,9 @@ func (a *App) compose(ctx context.Context) error {
 	return a.chain.apply()
 }
 
+// HasAssets is true when the binary carries its styles and scripts.
+func HasAssets() bool { return web.Built() }
+
 // Addr is where the App listens, host:port.
 func (a *App) Addr() string { return a.ln.Addr().String() }
 

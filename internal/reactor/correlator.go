@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/internal/signal"
 )
 
@@ -161,7 +162,7 @@ func (c *Correlator) moves(page []eventlog.Event) []*group {
 		if e.Type != typeMerged {
 			continue
 		}
-		number, _ := incidentOf(e.Stream)
+		number, _ := room.Number(e.Stream)
 		from := c.fold.rooms[number]
 		if from == nil || from.state.MergedInto == 0 {
 			continue

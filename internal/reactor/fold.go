@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/internal/signal"
 )
 
 const (
-	incidentPrefix = "incident/"
-	readAtOnce     = 2048
+	readAtOnce = 2048
 	// sweepAt is how many known signals make it worth looking for old ones.
 	sweepAt = 20_000
 )
@@ -74,19 +73,9 @@ func (f *fold) apply(e eventlog.Event) {
 		f.applySignal(source, e)
 		return
 	}
-	if number, ok := incidentOf(e.Stream); ok {
+	if number, ok := room.Number(e.Stream); ok {
 		f.applyIncident(number, e)
 	}
-}
-
-// incidentOf returns the number when the stream is an incident's.
-func incidentOf(stream string) (int64, bool) {
-	rest, ok := strings.CutPrefix(stream, incidentPrefix)
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(rest, 10, 64)
-	return n, err == nil
 }
 
 func (f *fold) applySignal(source string, e eventlog.Event) {
