@@ -125,7 +125,7 @@ func (a *App) open(ctx context.Context) error {
 	if a.log, err = eventlog.Open(ctx, a.db, eventlog.Options{Log: a.component("eventlog")}); err != nil {
 		return fmt.Errorf("open the log in %s: %w", dir, err)
 	}
-	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Log: a.component("metrics")})
+	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Log: slog.New(warnings{a.component("metrics").Handler()})})
 	if err != nil {
 		return fmt.Errorf("open the metrics in %s: %w", dir, err)
 	}
