@@ -109,22 +109,31 @@ func (d *desk) leadOnce(ctx context.Context) {
 	}
 	// The leader acts for others too: its own impatience must not cut them off.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendWait)
+	defer cancel()
+	defer d.passOn() // even if a decision panics, those who wait must not wait for ever
 	d.decide(work, batch)
-	cancel()
+}
 
+// passOn makes the longest waiting caller the leader.
+func (d *desk) passOn() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.pending) > 0 {
 		d.pending[0].lead <- struct{}{}
 	} else {
 		d.busy = false
 	}
-	d.mu.Unlock()
 }
 
 func (d *desk) decide(ctx context.Context, batch []*call) {
-	for _, c := range batch {
-		defer close(c.done)
-	}
+	defer func() {
+		for _, c := range batch {
+			if c.err == nil && c.answer.Number == 0 { // nothing may ever look like a success by accident
+				c.err = errUndecided
+			}
+			close(c.done)
+		}
+	}()
 	fail := func(err error) {
 		d.seq, d.state = 0, incident.New(d.number, "")
 		for _, c := range batch {
@@ -139,15 +148,15 @@ func (d *desk) decide(ctx context.Context, batch []*call) {
 			fail(err)
 			return
 		}
-		drafts, spans, err := d.judge(ctx, batch)
+		j, err := d.judge(ctx, batch)
 		if err != nil {
 			fail(err)
 			return
 		}
-		if len(drafts) == 0 {
+		if len(j.drafts) == 0 {
 			return
 		}
-		events, err := d.log.Append(ctx, eventlog.Batch{Stream: Stream(d.number), Expect: d.seq, Drafts: drafts})
+		events, err := d.log.Append(ctx, eventlog.Batch{Stream: Stream(d.number), Expect: d.seq, Drafts: j.drafts})
 		if errors.Is(err, eventlog.ErrConflict) {
 			continue
 		}
@@ -156,33 +165,58 @@ func (d *desk) decide(ctx context.Context, batch []*call) {
 			return
 		}
 		d.state, d.seq = apply(d.state, events), events[len(events)-1].Seq
-		for c, s := range spans {
+		for c, s := range j.spans {
 			c.answer = answer(d.number, events[s.from:s.to])
+		}
+		for c, err := range j.leaning {
+			if c.err = err; err == nil {
+				c.answer = Answer{Number: d.number, Position: d.state.Position}
+			}
 		}
 		return
 	}
 	fail(ErrContended)
 }
 
+// judgement is what one attempt decided and is only true once its drafts are in the log.
+type judgement struct {
+	drafts []eventlog.Draft
+	spans  map[*call]span
+	// leaning are the calls without events that were judged on drafts: refused
+	// with an error, or fulfilled (nil) by what stands before them in the batch.
+	leaning map[*call]error
+}
+
 type span struct{ from, to int }
 
 // judge decides every call of the batch that has no answer yet, each on the
-// state that the ones before it leave behind.
-func (d *desk) judge(ctx context.Context, batch []*call) (drafts []eventlog.Draft, spans map[*call]span, err error) {
+// state that the ones before it leave behind. Calls that lean on no draft are
+// answered at once.
+func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
 	state := d.state
-	spans = map[*call]span{}
+	j := judgement{spans: map[*call]span{}, leaning: map[*call]error{}}
 	ids := map[string]*call{}
+	settle := func(c *call, err error) {
+		switch {
+		case len(j.drafts) > 0:
+			j.leaning[c] = err
+		case err != nil:
+			c.err = err
+		default:
+			c.answer = Answer{Number: d.number, Position: state.Position}
+		}
+	}
 	for _, c := range batch {
 		if c.err != nil || c.answer.Number != 0 {
 			continue
 		}
 		past, err := d.log.ByCausation(ctx, c.meta.ID)
 		if err != nil {
-			return nil, nil, fmt.Errorf("look up command %s: %w", c.meta.ID, err)
+			return j, fmt.Errorf("look up command %s: %w", c.meta.ID, err)
 		}
 		if len(past) > 0 {
 			if past[0].Stream != Stream(d.number) {
-				c.err = &incident.Refusal{Code: "id_used", Sentence: "This command id was already used for something else. Send the command with a new id."}
+				c.err = errIDUsed()
 				continue
 			}
 			c.answer = answer(d.number, past)
@@ -190,8 +224,10 @@ func (d *desk) judge(ctx context.Context, batch []*call) (drafts []eventlog.Draf
 			continue
 		}
 		if twin := ids[c.meta.ID]; twin != nil { // the same command twice in one batch
-			if s, ok := spans[twin]; ok {
-				spans[c] = s
+			if s, ok := j.spans[twin]; ok {
+				j.spans[c] = s
+			} else if err, ok := j.leaning[twin]; ok {
+				j.leaning[c] = err
 			} else {
 				c.answer, c.err = twin.answer, twin.err
 			}
@@ -199,12 +235,8 @@ func (d *desk) judge(ctx context.Context, batch []*call) (drafts []eventlog.Draf
 		}
 		ids[c.meta.ID] = c
 		bodies, err := incident.Decide(state, c.command, c.meta)
-		if err != nil {
-			c.err = err
-			continue
-		}
-		if len(bodies) == 0 {
-			c.answer = Answer{Number: d.number, Position: state.Position}
+		if err != nil || len(bodies) == 0 {
+			settle(c, err)
 			continue
 		}
 		more, err := draft(bodies, c.meta)
@@ -212,17 +244,17 @@ func (d *desk) judge(ctx context.Context, batch []*call) (drafts []eventlog.Draf
 			c.err = err
 			continue
 		}
-		if len(drafts) > 0 && len(drafts)+len(more) > maxDrafts {
+		if len(j.drafts) > 0 && len(j.drafts)+len(more) > maxDrafts {
 			c.err = ErrBusy
 			continue
 		}
-		spans[c] = span{len(drafts), len(drafts) + len(more)}
-		drafts = append(drafts, more...)
+		j.spans[c] = span{len(j.drafts), len(j.drafts) + len(more)}
+		j.drafts = append(j.drafts, more...)
 		for _, b := range bodies {
 			state = incident.Apply(state, incident.Event{Meta: c.meta, Offset: state.Position + 1, Body: b})
 		}
 	}
-	return drafts, spans, nil
+	return j, nil
 }
 
 // draft encodes what the core decided.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 )
@@ -36,7 +38,14 @@ var (
 	ErrBusy = errors.New("too many commands are waiting for this incident")
 	// ErrContended says that other writers won every attempt; nothing was written.
 	ErrContended = errors.New("the incident kept changing under this command")
+
+	errUndecided = errors.New("the command was not decided")
 )
+
+// errIDUsed refuses an id that stands for another command already.
+func errIDUsed() error {
+	return &incident.Refusal{Code: "id_used", Sentence: "This command id was already used for something else. Send the command with a new id."}
+}
 
 // Log is the part of the event log that rooms use.
 type Log interface {
@@ -122,7 +131,7 @@ func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m inc
 	if err != nil {
 		return Answer{}, err
 	}
-	if past, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+	if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
 		return past, err
 	}
 	if _, err := incident.Decide(s, c, m); err != nil {
@@ -141,7 +150,7 @@ func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m inc
 
 // Declare opens a new incident under the next free number.
 func (r *Rooms) Declare(ctx context.Context, c incident.Declare, m incident.Meta) (Answer, error) {
-	if a, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+	if a, ok, err := r.repeated(ctx, m.ID, 0); err != nil || ok {
 		return a, err
 	}
 	r.mu.Lock()
@@ -164,10 +173,15 @@ func (r *Rooms) Declare(ctx context.Context, c incident.Declare, m incident.Meta
 		if err != nil {
 			return Answer{}, err
 		}
+		// The ids follow from the command's, so that the log itself refuses the
+		// same declaration under a second number, whichever replica writes it.
+		for i := range drafts {
+			drafts[i].ID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(m.ID+"/"+strconv.Itoa(i))).String()
+		}
 		events, err := r.log.Append(ctx, eventlog.Batch{Stream: Stream(number), Expect: 0, Drafts: drafts})
-		if errors.Is(err, eventlog.ErrConflict) {
+		if errors.Is(err, eventlog.ErrConflict) || errors.Is(err, eventlog.ErrDuplicate) {
 			// Somebody else took the number, or this very command came twice at once.
-			if a, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+			if a, ok, err := r.repeated(ctx, m.ID, 0); err != nil || ok {
 				return a, err
 			}
 			number++
@@ -196,7 +210,7 @@ func (r *Rooms) Load(ctx context.Context, number int64) (incident.State, error) 
 // says by whom and why. Facts that the event carried are said again before it
 // goes, so that a crash in between loses none.
 func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m incident.Meta) (Answer, error) {
-	if past, ok, err := r.repeated(ctx, m.ID); err != nil || ok {
+	if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
 		return past, err
 	}
 	s, err := r.Load(ctx, number)
@@ -206,6 +220,12 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 	bodies, err := incident.Decide(s, c, m)
 	if err != nil {
 		return Answer{}, err
+	}
+	if len(bodies) == 0 { // blanked already, perhaps an instant ago by this very command
+		if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
+			return past, err
+		}
+		return Answer{Number: number, Position: s.Position}, nil
 	}
 	var target incident.LogRedacted
 	var facts []incident.Body
@@ -226,6 +246,11 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 		return Answer{}, err
 	}
 	ev, err := r.log.Redact(ctx, target.Offset, drafts[0])
+	if errors.Is(err, eventlog.ErrRedacted) { // perhaps by this very command, sent twice at once
+		if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
+			return past, err
+		}
+	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("redact event %d of incident %d: %w", target.Offset, number, err)
 	}
@@ -239,7 +264,7 @@ func (r *Rooms) restate(ctx context.Context, number int64, c incident.Redact, m 
 	said := m
 	said.ID = m.ID + ".restate"
 	for range maxAttempts {
-		if _, done, err := r.repeated(ctx, said.ID); err != nil || done {
+		if _, done, err := r.repeated(ctx, said.ID, number); err != nil || done {
 			return err
 		}
 		s, head, err := fold(ctx, r.log, number, incident.New(number, ""), 0)
@@ -270,8 +295,10 @@ func (r *Rooms) restate(ctx context.Context, number int64, c incident.Redact, m 
 	return ErrContended
 }
 
-// repeated returns the first answer of a declaration or redaction that was already carried out.
-func (r *Rooms) repeated(ctx context.Context, id string) (Answer, bool, error) {
+// repeated returns the first answer of a command that was already carried out
+// on incident number; 0 asks for the declaration of any incident. An id that
+// stands for something else is refused.
+func (r *Rooms) repeated(ctx context.Context, id string, number int64) (Answer, bool, error) {
 	events, err := r.log.ByCausation(ctx, id)
 	if err != nil {
 		return Answer{}, false, fmt.Errorf("look up command %s: %w", id, err)
@@ -280,8 +307,8 @@ func (r *Rooms) repeated(ctx context.Context, id string) (Answer, bool, error) {
 		return Answer{}, false, nil
 	}
 	n, ok := Number(events[0].Stream)
-	if !ok {
-		return Answer{}, false, &incident.Refusal{Code: "id_used", Sentence: "This command id was already used for something else. Send the command with a new id."}
+	if !ok || number != 0 && n != number || number == 0 && events[0].Type != (incident.Declared{}).Type() {
+		return Answer{}, false, errIDUsed()
 	}
 	a := answer(n, events)
 	a.Repeated = true
