@@ -50,6 +50,19 @@ type Flow struct {
 	Token  string // symbol, or a shortened address
 	Amount string // in units of the token, as text so that equal amounts are equal
 	Party  string // who took or gave it, shortened
+
+	withdrawals int // it stands for
+}
+
+// transfer is a flow in the evidence. Its time counts back from the finding's.
+type transfer struct {
+	AgoMS  int64   `json:"ago_ms"`
+	Out    float64 `json:"out_usd,omitempty"`
+	In     float64 `json:"in_usd,omitempty"`
+	Token  string  `json:"token,omitempty"`
+	Amount string  `json:"amount,omitempty"`
+	Party  string  `json:"party,omitempty"`
+	ID     string  `json:"id,omitempty"`
 }
 
 // BridgeDrain watches one bridge. It is a value: Observe and Tick leave it as it is and return the next one. Times before the newest one
@@ -95,21 +108,22 @@ func (d BridgeDrain) Ratio() float64 {
 // Observe takes a transfer. The outcome holds samples of this moment and at most one finding.
 func (d BridgeDrain) Observe(f Flow) (BridgeDrain, chain.Outcome) {
 	d = d.at(f.At)
-	f.At = d.now
+	f.At, f.withdrawals = d.now, 0
+	if f.Out > 0 || (f.In == 0 && f.Amount != "") {
+		f.withdrawals = 1
+	}
 	d.tvl = max(d.tvl-f.Out+f.In, 0)
 	d.net += f.Out - f.In
 	d.flows = append(d.flows[:len(d.flows):len(d.flows)], f)
 	if len(d.flows) > maxFlows {
 		a, b := d.flows[0], d.flows[1]
-		b.Out, b.In, b.Amount = a.Out+b.Out, a.In+b.In, ""
+		b.Out, b.In, b.withdrawals = a.Out+b.Out, a.In+b.In, a.withdrawals+b.withdrawals
 		d.flows = append([]Flow{b}, d.flows[2:]...)
 	}
-	if out(f) {
-		d.out++
-		if d.baseline > 0 {
-			d.total++
-			d.amounts = count(d.amounts, f)
-		}
+	d.out += f.withdrawals
+	if d.baseline > 0 {
+		d.total += f.withdrawals
+		d.amounts = count(d.amounts, f)
 	}
 	return d.judge()
 }
@@ -126,17 +140,13 @@ func (d BridgeDrain) Close(at int64, reason string) (BridgeDrain, []chain.Findin
 	return d.end(reason)
 }
 
-func out(f Flow) bool { return f.Out > 0 || (f.In == 0 && f.Amount != "") }
-
 // at moves the window.
 func (d BridgeDrain) at(at int64) BridgeDrain {
 	d.now = max(d.now, at)
 	n := 0
 	for n < len(d.flows) && d.now-d.flows[n].At >= window {
 		d.net -= d.flows[n].Out - d.flows[n].In
-		if out(d.flows[n]) {
-			d.out--
-		}
+		d.out -= d.flows[n].withdrawals
 		n++
 	}
 	if n > 0 {
@@ -191,10 +201,8 @@ func (d BridgeDrain) begin() (BridgeDrain, chain.Finding) {
 	if d.baseline == 0 {
 		d.baseline, d.step = d.tvl+d.net, 0
 		for _, f := range d.flows {
-			if out(f) {
-				d.total++
-				d.amounts = count(d.amounts, f)
-			}
+			d.total += f.withdrawals
+			d.amounts = count(d.amounts, f)
 		}
 	}
 	for d.step < len(steps) && d.lost() >= steps[d.step] {
@@ -240,7 +248,10 @@ func (d BridgeDrain) finding(title string) chain.Finding {
 	if n >= repeated {
 		reason += fmt.Sprintf(" %d withdrawals of exactly %s: the same call is being repeated.", n, same)
 	}
-	newest := d.flows[max(len(d.flows)-shown, 0):]
+	newest := make([]transfer, 0, shown)
+	for _, f := range d.flows[max(len(d.flows)-shown, 0):] {
+		newest = append(newest, transfer{d.now - f.At, f.Out, f.In, f.Token, f.Amount, f.Party, f.ID})
+	}
 	evidence, err := json.Marshal(map[string]any{
 		"window_ms": window, "threshold": opensAt, "ratio": d.Ratio(), "net_usd": d.net, "held_usd": d.tvl + d.net, "withdrawals": d.out,
 		"tvl_usd": d.tvl, "before_usd": d.baseline, "lost": d.lost(), "total_withdrawals": d.total, "same_amount": same, "same_amount_count": n,
@@ -268,7 +279,7 @@ func (d BridgeDrain) most() (string, int) {
 
 func count(m map[string]int, f Flow) map[string]int {
 	k := grouped(f.Amount) + " " + f.Token
-	if f.Amount == "" || (len(m) >= maxKinds && m[k] == 0) {
+	if f.withdrawals == 0 || f.Amount == "" || (len(m) >= maxKinds && m[k] == 0) {
 		return m
 	}
 	next := make(map[string]int, len(m)+1)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,11 +16,12 @@ import (
 )
 
 const (
-	joinWithin = 10 * time.Second // for the chains of the drill to be watched
-	joinEvery  = 20 * time.Millisecond
-	firstRetry = 100 * time.Millisecond
-	lastRetry  = 5 * time.Second
-	endWithin  = 5 * time.Second // for clearing up after a drill
+	joinWithin  = 10 * time.Second // for the chains of the drill to be watched
+	joinEvery   = 20 * time.Millisecond
+	firstRetry  = 100 * time.Millisecond
+	lastRetry   = 5 * time.Second
+	sampleEvery = 100             // ms between samples of one series
+	endWithin   = 5 * time.Second // for clearing up after a drill
 )
 
 // play is one playing of one scenario. Only run touches what is not atomic.
@@ -41,6 +44,9 @@ type play struct {
 // run plays the scenario to its end, or until it is stopped: the error says why. It clears up in any case.
 func (r *play) run() error {
 	defer r.cancel(nil)
+	if cause := context.Cause(r.ctx); cause != nil {
+		return cause // stopped before it began
+	}
 	err := r.steps()
 	if cause := context.Cause(r.ctx); cause != nil {
 		err = cause
@@ -56,7 +62,7 @@ func (r *play) steps() error {
 	began := time.Now()
 	start := opt.Clock().UnixMilli()
 	length := r.scenario.Length.Milliseconds()
-	r.base = start + int64(float64(length)/r.speed) - length
+	r.base = min(start, start+int64(float64(length)/r.speed)-length)
 	r.drains = map[string]detect.BridgeDrain{}
 	for _, b := range r.scenario.Bridges {
 		r.drains[b.Slug] = detect.NewBridgeDrain(b)
@@ -68,7 +74,7 @@ func (r *play) steps() error {
 	moment := int64(-1)
 	for s := range r.scenario.Steps {
 		if s.At != moment {
-			r.giveSamples()
+			r.giveSamples(false)
 			moment = s.At
 			if !r.wait(began, s.At) {
 				return nil
@@ -79,7 +85,7 @@ func (r *play) steps() error {
 			return err
 		}
 	}
-	r.giveSamples()
+	r.giveSamples(true)
 	if r.wait(began, length) {
 		r.reached.Store(length)
 	}
@@ -110,14 +116,14 @@ func (r *play) step(s drill.Step) error {
 	case s.Observation != nil:
 		return r.inject(*s.Observation)
 	case s.Flow != nil:
-		return r.detect(func(d detect.BridgeDrain) (detect.BridgeDrain, chain.Outcome) { return d.Observe(*s.Flow) })
+		r.detect(func(d detect.BridgeDrain) (detect.BridgeDrain, chain.Outcome) { return d.Observe(*s.Flow) })
 	case s.Tick:
 		for _, c := range r.scenario.Chains {
 			if err := r.inject(chain.Observation{Kind: chain.KindTick, Chain: c.ID, At: r.base + s.At, Drill: true}); err != nil {
 				return err
 			}
 		}
-		return r.detect(func(d detect.BridgeDrain) (detect.BridgeDrain, chain.Outcome) { return d.Tick(r.base + s.At) })
+		r.detect(func(d detect.BridgeDrain) (detect.BridgeDrain, chain.Outcome) { return d.Tick(r.base + s.At) })
 	case s.Inject != "":
 		if err := r.player.opt.Note(r.ctx, s.Inject); err != nil && r.ctx.Err() == nil {
 			r.player.opt.Log.Error("an inject of the drill could not be noted", "scenario", r.scenario.Key, "inject", s.Inject, "error", err)
@@ -155,16 +161,15 @@ func (r *play) sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // detect lets every detector of the scenario take a thing. A scenario has at most one bridge, so nobody needs to be asked whose it is.
-func (r *play) detect(take func(detect.BridgeDrain) (detect.BridgeDrain, chain.Outcome)) error {
+func (r *play) detect(take func(detect.BridgeDrain) (detect.BridgeDrain, chain.Outcome)) {
 	for slug, d := range r.drains {
 		next, o := take(d)
 		r.drains[slug] = next
-		r.held = append(r.held, o.Samples...)
+		r.hold(o.Samples)
 		if len(o.Findings) > 0 {
 			r.tell(r.ctx, o.Findings)
 		}
 	}
-	return nil
 }
 
 // tell gives findings out, stamped with the present, until they are taken or ctx ends.
@@ -190,32 +195,35 @@ func (r *play) tell(ctx context.Context, list []chain.Finding) {
 	}
 }
 
-// giveSamples gives out what the detectors measured at one moment: the last value of every series, at a time later than the one before.
-func (r *play) giveSamples() {
-	if len(r.held) == 0 {
-		return
+// hold keeps the newest value of every series until it is given out.
+func (r *play) hold(list []chain.Sample) {
+	for _, s := range list {
+		i := slices.IndexFunc(r.held, func(h chain.Sample) bool { return h.Name == s.Name && maps.Equal(h.Labels, s.Labels) })
+		if i < 0 {
+			r.held = append(r.held, s)
+			continue
+		}
+		r.held[i] = s
 	}
+}
+
+// giveSamples gives out what is held, stamped with the present, at most ten times a second.
+func (r *play) giveSamples(last bool) {
 	p := r.player
 	now := p.opt.Clock().UnixMilli()
 	p.mu.Lock()
-	late := now <= p.sampled
-	p.sampled = max(p.sampled, now)
-	p.mu.Unlock()
-	if !late {
-		at := map[string]int{}
-		var out []chain.Sample
-		for _, s := range r.held {
-			s.At = now
-			i, ok := at[s.Name]
-			if !ok {
-				i = len(out)
-				at[s.Name] = i
-				out = append(out, s)
-			}
-			out[i] = s
-		}
-		p.opt.Samples(out)
+	wait := now <= p.sampled || (!last && now-p.sampled < sampleEvery)
+	if !wait && len(r.held) > 0 {
+		p.sampled = now
 	}
+	p.mu.Unlock()
+	if wait || len(r.held) == 0 {
+		return
+	}
+	for i := range r.held {
+		r.held[i].At = now
+	}
+	p.opt.Samples(r.held)
 	r.held = nil
 }
 
@@ -263,8 +271,8 @@ func (r *play) lead(start int64) {
 	for _, b := range r.scenario.Bridges {
 		r.drains[b.Slug] = detect.NewBridgeDrain(b)
 	}
-	if len(out) > 0 {
-		p.opt.Samples(out)
+	for part := range slices.Chunk(out, 500) {
+		p.opt.Samples(part)
 	}
 }
 
@@ -274,7 +282,7 @@ func (r *play) clearUp(ctx context.Context, why error) {
 	if why != nil {
 		reason = "The drill is over: " + why.Error() + "."
 	}
-	r.giveSamples()
+	r.giveSamples(true)
 	for slug, d := range r.drains {
 		next, f := d.Close(0, reason)
 		r.drains[slug] = next
@@ -282,6 +290,10 @@ func (r *play) clearUp(ctx context.Context, why error) {
 			r.tell(ctx, f)
 		}
 	}
+	p := r.player
+	p.mu.Lock()
+	p.sampled = max(p.sampled, p.opt.Clock().UnixMilli()) // the chains had samples of their own until now
+	p.mu.Unlock()
 	if err := r.player.opt.Telemetry.SetDrill(nil, nil); err != nil {
 		r.player.opt.Log.Error("the chains of the drill are still watched", "scenario", r.scenario.Key, "error", err)
 	}
