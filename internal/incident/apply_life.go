@@ -24,6 +24,15 @@ func (b Renamed) apply(s *State, e Event) {
 	s.say(e, KindSystem, say("renamed to "), quote(b.Title))
 }
 
+func (b SummarySet) apply(s *State, e Event) {
+	s.Summary, s.summaryFrom = b.Summary, e.Offset
+	if b.Summary == "" {
+		s.say(e, KindSystem, say("cleared what was written as known"))
+		return
+	}
+	s.say(e, KindSystem, say("what we know: "), quote(b.Summary))
+}
+
 func (b SeveritySet) apply(s *State, e Event) {
 	s.Severity = b.Severity
 	s.say(e, KindSeverity, because([]Part{severity(b.From), say(" → "), severity(b.Severity)}, b.Reason)...)

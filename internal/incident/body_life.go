@@ -24,6 +24,11 @@ type Renamed struct {
 	Title string `json:"title"`
 }
 
+// SummarySet: what is known now; empty when it was cleared.
+type SummarySet struct {
+	Summary string `json:"summary"`
+}
+
 // SeveritySet: another severity, and why.
 type SeveritySet struct {
 	From     Severity `json:"from"`
@@ -111,6 +116,9 @@ func (Described) Type() string { return "incident.described" }
 
 // Type is "incident.renamed".
 func (Renamed) Type() string { return "incident.renamed" }
+
+// Type is "incident.summary_set".
+func (SummarySet) Type() string { return "incident.summary_set" }
 
 // Type is "incident.severity_set".
 func (SeveritySet) Type() string { return "incident.severity_set" }

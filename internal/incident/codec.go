@@ -26,6 +26,7 @@ var decoders = func() map[string]decode {
 	known[Declared](m)
 	known[Described](m)
 	known[Renamed](m)
+	known[SummarySet](m)
 	known[SeveritySet](m)
 	known[StatusSet](m)
 	known[TimesSet](m)

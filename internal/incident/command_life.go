@@ -23,6 +23,12 @@ type Rename struct {
 	Title string `json:"title"`
 }
 
+// SetSummary says in plain sentences what is known now; it takes the place of
+// what was written before. An empty Summary clears it.
+type SetSummary struct {
+	Summary string `json:"summary"`
+}
+
 // SetSeverity changes the severity. Reason is required.
 type SetSeverity struct {
 	Severity string `json:"severity"`
@@ -101,6 +107,9 @@ func (Declare) Name() string { return "declare" }
 
 // Name is "rename".
 func (Rename) Name() string { return "rename" }
+
+// Name is "set_summary".
+func (SetSummary) Name() string { return "set_summary" }
 
 // Name is "set_severity".
 func (SetSeverity) Name() string { return "set_severity" }

@@ -40,6 +40,15 @@ func (c Rename) decide(s State, _ Meta) ([]Body, error) {
 	return one(Renamed{Title: title})
 }
 
+func (c SetSummary) decide(s State, _ Meta) ([]Body, error) {
+	var k check
+	summary := k.prose("summary", c.Summary, MaxSummary)
+	if k.err != nil || summary == s.Summary {
+		return nil, k.err
+	}
+	return one(SummarySet{Summary: summary})
+}
+
 func (c SetSeverity) decide(s State, _ Meta) ([]Body, error) {
 	var k check
 	sev, reason := k.severity(c.Severity), k.prose("reason", c.Reason, MaxReason)

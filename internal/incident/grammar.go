@@ -60,6 +60,7 @@ func verbs() []verb {
 		v("/link", "address [title]", "Point to something outside.", "/link https://dash.example/bridge outflow", []slot{slotText}, readLink),
 		v("/unlink", "link", "Take a link away.", "/unlink L1", []slot{slotLink}, func(r string) (Command, error) { return RemoveLink{Link: r}, nil }),
 		v("/title", "text", "Give the incident another title.", "/title Bridge drained through a forged proof", []slot{slotText}, func(r string) (Command, error) { return Rename{Title: r}, nil }, "rename"),
+		v("/summary", "text", "Say what we know now, in place of what stood there; a dash clears it.", "/summary Withdrawals leave the bridge without deposits since 14:02.", []slot{slotText}, readSummary, "know"),
 		v("/components", "name, name", "Name all affected components.", "/components bridge, withdrawals", []slot{slotText}, func(r string) (Command, error) { return SetComponents{Components: commas(r)}, nil }),
 		v("/chains", "name, name", "Name all affected chains.", "/chains ethereum, moonbeam", []slot{slotText}, func(r string) (Command, error) { return SetChains{Chains: commas(r)}, nil }),
 		v("/impact", "time [reason]", "Say when impact began, in UTC.", "/impact 14:05", []slot{slotText}, readImpact),

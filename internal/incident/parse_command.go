@@ -46,7 +46,7 @@ func argNames(t reflect.Type) []string {
 }
 
 var shapes = []shape{
-	shapeOf[Declare](), shapeOf[Rename](), shapeOf[SetSeverity](), shapeOf[SetStatus](), shapeOf[SetTimes](),
+	shapeOf[Declare](), shapeOf[Rename](), shapeOf[SetSummary](), shapeOf[SetSeverity](), shapeOf[SetStatus](), shapeOf[SetTimes](),
 	shapeOf[SetComponents](), shapeOf[SetChains](), shapeOf[AssignRole](), shapeOf[ReleaseRole](),
 	shapeOf[HandOverRole](), shapeOf[AcceptHandOver](), shapeOf[DeclineHandOver](),
 	shapeOf[AddNote](), shapeOf[RecordDecision](), shapeOf[AddTask](), shapeOf[AssignTask](), shapeOf[CompleteTask](),

@@ -51,6 +51,18 @@ func usage(word string) error {
 	return refuse(CodeMissingArgument, "Write %s. For example: %s", v.Usage.Usage, v.Example)
 }
 
+// readSummary wants words: a bare /summary sent by mistake must not clear what
+// is known. A dash says that it shall.
+func readSummary(rest string) (Command, error) {
+	switch rest {
+	case "":
+		return nil, usage("summary")
+	case "-", "–", "—":
+		rest = ""
+	}
+	return SetSummary{Summary: rest}, nil
+}
+
 func readSeverity(rest string) (Command, error) {
 	word, reason := cut(rest)
 	if strings.EqualFold(word, "sev") {

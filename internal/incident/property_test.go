@@ -39,7 +39,7 @@ func snapshot(t *rapid.T) incident.Signal {
 func command(t *rapid.T) incident.Command {
 	text := func() string { return words.Draw(t, "text") }
 	at := func() *int64 { return rapid.Ptr(millis, true).Draw(t, "at") }
-	switch rapid.IntRange(0, 35).Draw(t, "command") {
+	switch rapid.IntRange(0, 37).Draw(t, "command") {
 	case 0:
 		return incident.Rename{Title: text()}
 	case 1:
@@ -102,6 +102,8 @@ func command(t *rapid.T) incident.Command {
 		return incident.Reopen{Reason: text()}
 	case 34:
 		return rapid.SampledFrom([]incident.Command{incident.ReviewDone{Note: "seen"}, incident.Merge{Into: 12}, incident.Absorb{From: 13}, incident.Help{}}).Draw(t, "end")
+	case 35:
+		return incident.SetSummary{Summary: text()}
 	}
 	return incident.Redact{Event: events.Draw(t, "event"), Reason: text()}
 }
@@ -193,7 +195,7 @@ func blind(c incident.Command) bool {
 
 // branches add one to every list of a state.
 var branches = []incident.Body{
-	incident.NoteAdded{Text: "other"}, incident.TaskAdded{Task: "T900", Title: "other"},
+	incident.NoteAdded{Text: "other"}, incident.SummarySet{Summary: "other"}, incident.TaskAdded{Task: "T900", Title: "other"},
 	incident.LinkAdded{Link: "L900", URL: "https://other.example"}, incident.UpdateDrafted{Update: "U900", Audience: "other", Text: "other"},
 	incident.UpdatePublished{Update: "U1", Audience: "other"}, incident.RoleAssigned{Role: "expert", Person: "eve"},
 	incident.HandOverOffered{Role: "scribe", To: "eve"}, incident.Absorbed{From: 900},

@@ -4,7 +4,7 @@ import "slices"
 
 // redactable are the types of events that hold words somebody wrote.
 var redactable = map[string]bool{
-	"incident.described": true, "incident.renamed": true, "incident.severity_set": true, "incident.status_set": true,
+	"incident.described": true, "incident.renamed": true, "incident.summary_set": true, "incident.severity_set": true, "incident.status_set": true,
 	"incident.times_set": true, "incident.resolved": true, "incident.reopened": true, "incident.reviewed": true,
 	"incident.hand_over_offered": true, "incident.note_added": true, "incident.decision_recorded": true,
 	"incident.task_added": true, "incident.link_added": true,
@@ -41,6 +41,8 @@ func (b Blank) apply(s *State, e Event) {
 		s.Title, s.Summary, s.titleFrom, s.summaryFrom = RedactedText, "", e.Offset, e.Offset
 	case "incident.renamed":
 		s.Title, s.titleFrom = RedactedText, e.Offset
+	case "incident.summary_set":
+		s.Summary, s.summaryFrom = "", e.Offset
 	case "incident.resolved":
 		s.Status, s.ResolvedAt, s.Validation, s.validatedFrom = StatusResolved, e.At, RedactedText, e.Offset
 	case "incident.reopened":
