@@ -22,7 +22,7 @@ export function startHouse() {
       place.dataset.result = "busy";
       place.replaceChildren(make("p", { class: "test-says" }, "Asking the node …"));
       try {
-        const answer = await post("/chains/test", { url: urls[0], urls });
+        const answer = await post("/chains/test", { urls });
         show(place, answer);
         const name = $('input[name="name"]', form);
         if (answer.ok && name.value === "") name.placeholder = answer.chain;

@@ -34,7 +34,7 @@ async function go(button) {
   button.disabled = true;
   try {
     const begun = await post(`/auth/passkey/${kind}/begin`, {});
-    const options = begun.publicKey ?? begun.options?.publicKey ?? begun;
+    const options = begun.publicKey ?? begun.options?.publicKey ?? begun.options ?? begun;
     const credential = kind === "register"
       ? await navigator.credentials.create({ publicKey: creation(options) })
       : await navigator.credentials.get({ publicKey: request(options) });

@@ -30,6 +30,7 @@ function connect() {
   const audience = location.pathname.match(/^\/status\/([^/]+)/)?.[1];
   if (audience) url.searchParams.set("audience", audience);
   url.searchParams.set("since", document.body.dataset.since || "-1");
+  if (document.body.dataset.audience) url.searchParams.set("audience", document.body.dataset.audience);
   const socket = new WebSocket(url);
   socket.onopen = () => { wait = 500; };
   socket.onmessage = (event) => {
