@@ -87,6 +87,7 @@ function last(chart) {
     const t = chart.t[chart.t.length - 1];
     age.dataset.t = String(t);
     age.dataset.as = "age";
+    age.classList.remove("none");
     tick(chart.figure);
   }
 }
