@@ -19,7 +19,7 @@ type queue struct {
 	*house
 	n    int64
 	held chan struct{}
-	next atomic.Pointer[storetest.Fault] // what happens to the commits after the held one
+	lose atomic.Bool // commits after the held one are lost
 	done []chan outcome
 	hold atomic.Bool
 }
@@ -36,8 +36,8 @@ func newQueue(t *testing.T) *queue {
 		if q.hold.CompareAndSwap(true, false) {
 			return storetest.Hold(q.held)
 		}
-		if f := q.next.Swap(nil); f != nil {
-			return *f
+		if q.lose.Load() {
+			return storetest.Lose()
 		}
 		return storetest.Pass()
 	})
@@ -104,9 +104,12 @@ func TestNobodyLeansOnALostAppend(t *testing.T) {
 		q.give(context.Background(), incident.AssignRole{Role: "commander", Person: "ana"}, "a")
 		q.give(context.Background(), incident.AssignRole{Role: "commander", Person: "ana"}, "b")
 		q.give(context.Background(), incident.AssignRole{Role: "commander", Person: "ben"}, "c")
-		lose := storetest.Lose()
-		q.next.Store(&lose)
+		held := q.held // is past its fault already
+		q.held = make(chan struct{})
+		q.lose.Store(true)
+		close(held)
 		got := q.release()
+		q.lose.Store(false)
 		if q.load(q.n).Commander() != "" {
 			t.Fatal("the fault did nothing; this test would prove nothing")
 		}
