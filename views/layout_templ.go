@@ -712,7 +712,7 @@ func bell() templ.Component {
 			templ_7745c5c3_Var38 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<svg class=\"bell\" viewBox=\"0 0 20 20\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M10 1.5a1 1 0 0 1 1 1v.6a5 5 0 0 1 4 4.9c0 3.7.8 4.9 2 6.2v1.3H3v-1.3c1.2-1.3 2-2.5 2-6.2a5 5 0 0 1 4-4.9v-.6a1 1 0 0 1 1-1z\"></path><path d=\"M7.8 17a2.2 2.2 0 0 0 4.4 0z\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<svg class=\"bell\" width=\"18\" height=\"18\" viewBox=\"0 0 20 20\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M10 1.5a1 1 0 0 1 1 1v.6a5 5 0 0 1 4 4.9c0 3.7.8 4.9 2 6.2v1.3H3v-1.3c1.2-1.3 2-2.5 2-6.2a5 5 0 0 1 4-4.9v-.6a1 1 0 0 1 1-1z\"></path><path d=\"M7.8 17a2.2 2.2 0 0 0 4.4 0z\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
