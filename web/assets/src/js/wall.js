@@ -2,13 +2,20 @@
 import { $, $$ } from "./dom.js";
 import { onChange } from "./morph.js";
 
-// note says how many chains are not shown because they are normal.
+// note says what is not on the screen: chains folded away because they are normal, and those for which there is no room.
 function note() {
   const place = $("[data-chains-note]");
-  if (!place) return;
-  const chains = $$("#chains .chain");
-  const hidden = chains.filter((c) => c.offsetParent === null).length;
-  place.textContent = hidden > 0 ? `${hidden} of ${chains.length} chains normal` : "";
+  const list = $("#chains");
+  if (!place || !list) return;
+  const chains = $$(".chain", list);
+  const edge = list.getBoundingClientRect().right - 1;
+  const away = chains.filter((c) => c.offsetParent === null || c.getBoundingClientRect().left >= edge);
+  const normal = away.filter((c) => c.dataset.state === "normal").length;
+  const words = [];
+  if (normal) words.push(`${normal} of ${chains.length} chains normal`);
+  if (away.length > normal) words.push(`${away.length - normal} more are not`);
+  const text = words.join(", ");
+  if (place.textContent !== text) place.textContent = text;
 }
 
 // drift moves the whole picture by a few pixels over hours, against burn-in.
@@ -28,6 +35,8 @@ export function startWall() {
   drift();
   awake();
   onChange(note);
+  addEventListener("resize", note);
+  document.fonts?.ready.then(note);
   setInterval(drift, 60_000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) awake(); });
 }
