@@ -162,7 +162,10 @@ func (w *World) apply(ctx context.Context, e eventlog.Event, touched map[string]
 		}
 		w.incidents[n] = after
 		w.follow(before, after)
-		mark(e.Stream, TopicBoard, TopicWall, TopicSignals, TopicStatus)
+		mark(e.Stream, TopicBoard, TopicWall, TopicSignals)
+		if !before.Declared || told(before) != told(after) {
+			mark(TopicStatus)
+		}
 		return nil
 	}
 	if source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix); ok {
@@ -170,8 +173,23 @@ func (w *World) apply(ctx context.Context, e eventlog.Event, touched map[string]
 		mark(TopicBoard, TopicWall, TopicSignals)
 		return nil
 	}
-	mark(TopicBoard, TopicWall, TopicStatus)
+	mark(TopicBoard, TopicWall)
 	return nil
+}
+
+// told counts what status pages show of an incident. Published updates stay
+// published and change only by being blanked, so equal counts mean equal pages;
+// visitors are not asked to load anew for what they may not see.
+func told(s incident.State) (n struct{ published, blanked int }) {
+	for _, u := range s.Updates {
+		if u.State == incident.UpdateIsPublished {
+			n.published++
+			if u.Redacted {
+				n.blanked++
+			}
+		}
+	}
+	return n
 }
 
 // refold reads an incident anew after one of its events was blanked, so that
