@@ -92,6 +92,20 @@ func (c *chains) apply() error {
 	return c.applyLocked()
 }
 
+// isDrill tells whether a chain is fed by the drill.
+func (c *chains) isDrill(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.index(c.drill, id) >= 0
+}
+
+// title is what people call a chain, "" when it is not known.
+func (c *chains) title(id string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.names[id]
+}
+
 // List implements web.Chains. Chains of a drill are shown by their views alone.
 func (c *chains) List() []web.ChainSetting {
 	c.mu.Lock()

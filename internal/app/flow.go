@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -28,9 +30,21 @@ type flow struct {
 	desk *intake.Desk
 }
 
-// OnSamples stores samples. A sample that cannot be stored is lost: the next
-// one comes in seconds, and nothing that people decide on hangs on a single one.
+// OnSamples stores what monitors measured. A drill's monitors judge in the
+// scenario's time; what they measure is shown at the moment it was played.
 func (f *flow) OnSamples(list []chain.Sample) {
+	if len(list) > 0 && f.app.chain.isDrill(list[0].Labels["chain"]) {
+		now := f.app.millis()
+		for i := range list {
+			list[i].At = now
+		}
+	}
+	f.keep(list)
+}
+
+// keep stores samples. One that cannot be stored is lost: the next comes in
+// seconds, and nothing that people decide on hangs on a single one.
+func (f *flow) keep(list []chain.Sample) {
 	out := make([]metrics.Sample, len(list))
 	for i, s := range list {
 		out[i] = metrics.Sample{Name: s.Name, Labels: s.Labels, At: s.At, Value: s.Value}
@@ -47,21 +61,30 @@ func (f *flow) OnView(v chain.View, _ bool) { f.app.web.ChainChanged(v.Chain) }
 // OnFindings makes signals of findings; it returns when they are durable.
 func (f *flow) OnFindings(ctx context.Context, name string, list []chain.Finding) error {
 	source := sourceChains
-	if len(list) > 0 && list[0].Drill {
+	if f.app.chain.isDrill(name) {
 		source = sourceDrill
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].At = f.app.millis() // people answer to the moment, not to the scenario
+		}
 	}
-	_, err := f.desk.Submit(ctx, source, "system:telemetry", observations(list))
+	_, err := f.desk.Submit(ctx, source, "system:telemetry", f.observations(list))
 	return err
 }
 
 func (f *flow) drillFindings(ctx context.Context, list []chain.Finding) error {
-	_, err := f.desk.Submit(ctx, sourceDrill, "system:drill", observations(list))
+	_, err := f.desk.Submit(ctx, sourceDrill, "system:drill", f.observations(list))
 	return err
 }
 
-func observations(list []chain.Finding) []signal.Observation {
+// observations are findings as signals; a chain is called by its name.
+func (f *flow) observations(list []chain.Finding) []signal.Observation {
 	out := make([]signal.Observation, len(list))
 	for i, n := range list {
+		if name := f.app.chain.title(n.Chain); name != "" && name != n.Chain {
+			n.Title = strings.ReplaceAll(n.Title, n.Chain, name)
+			n.Reason = strings.ReplaceAll(n.Reason, n.Chain, name)
+		}
 		out[i] = signal.Observation{
 			Key: n.Key, Kind: n.Kind, Subject: n.Subject, Title: n.Title, Reason: n.Reason, Severity: n.Severity, Firing: n.Firing,
 			At: n.At, Chain: n.Chain, Evidence: n.Evidence, Drill: n.Drill,
