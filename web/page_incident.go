@@ -184,6 +184,9 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 		}
 		return c.actor.ID, nil
 	}
+	if incident.Internal(cmd.Name()) {
+		return nil, refusal("internal_command", "This command belongs to Tocsin itself. Attach one signal with attach_signal, merge with merge.")
+	}
 	var err error
 	switch k := cmd.(type) {
 	case incident.AssignRole:
@@ -221,8 +224,6 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 			}
 		})
 		return k, err
-	case incident.AttachSignals, incident.SignalChanged, incident.Absorb:
-		return nil, refusal("internal_command", "This command belongs to Tocsin itself. Attach one signal with attach_signal, merge with merge.")
 	case incident.Redact:
 		return k, c.allow(auth.Redact, auth.Subject{})
 	case incident.ApproveUpdate, incident.PublishUpdate:

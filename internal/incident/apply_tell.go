@@ -143,22 +143,90 @@ func (g Signal) name() string {
 }
 
 func (b SignalUpdated) apply(s *State, e Event) {
-	// One that is not there was attached by an event that is blanked: Restated
-	// says when.
-	g := b.Signal
-	g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = e.At, e.Actor, e.Offset, e.Offset
-	if i := s.signalAt(g.ID); i >= 0 {
-		old := s.Signals[i]
-		g.AttachedAt, g.AttachedBy, g.Offset = old.AttachedAt, old.AttachedBy, old.Offset
+	s.renew(e, b)
+	if parts := b.parts(); parts != nil {
+		s.say(e, KindSignal, parts...)
 	}
-	s.Signals = attached(s.Signals, g)
+}
+
+func (b SignalsUpdated) apply(s *State, e Event) {
+	s.renew(e, b.Signals...)
+	var parts []Part
+	said := 0
+	more := map[string]int{}
+	for _, u := range b.Signals {
+		line := u.parts()
+		if line == nil {
+			continue
+		}
+		if said++; said > named {
+			more[u.What]++
+			continue
+		}
+		if said > 1 {
+			parts = append(parts, say("\n"))
+		}
+		parts = append(parts, line...)
+	}
+	for _, w := range noted {
+		if n := more[w.what]; n > 0 {
+			parts = append(parts, say("\nand "+strconv.Itoa(n)+" more "+w.of(n)))
+		}
+	}
+	if said > 0 {
+		s.say(e, KindSignal, parts...)
+	}
+}
+
+// renew lays the snapshots over those that are known, in one pass. One that is
+// not there was attached by an event that is blanked: Restated says when.
+func (s *State) renew(e Event, list ...SignalUpdated) {
+	at := make(map[string]int, len(list))
+	for i, b := range list {
+		at[b.ID] = i
+	}
+	news := make([]Signal, len(list))
+	for i, b := range list {
+		g := b.Signal
+		g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = e.At, e.Actor, e.Offset, e.Offset
+		news[i] = g
+	}
+	for _, old := range s.Signals {
+		if i, ok := at[old.ID]; ok {
+			news[i].AttachedAt, news[i].AttachedBy, news[i].Offset = old.AttachedAt, old.AttachedBy, old.Offset
+		}
+	}
+	s.Signals = attached(s.Signals, news...)
+}
+
+// noted is what the timeline tells of a signal, and how of several.
+var noted = []struct {
+	what string
+	of   func(n int) string
+}{
+	{"cleared", func(n int) string { return signalsAre(n) + "cleared" }},
+	{"reopened", func(n int) string { return signalsAre(n) + "open again" }},
+	{"acknowledged", func(n int) string { return signalsAre(n) + "acknowledged" }},
+	{"severity", func(n int) string { return signalsAre(n) + "of another severity" }},
+}
+
+func signalsAre(n int) string {
+	if n == 1 {
+		return "signal is "
+	}
+	return "signals are "
+}
+
+// parts is the sentence about one change; nil for those that nobody reads.
+func (b SignalUpdated) parts() []Part {
 	parts := []Part{say("signal "), signalOf(b.ID, b.name())}
 	switch b.What {
 	case "cleared", "reopened", "acknowledged":
-		s.say(e, KindSignal, append(parts, say(" "+b.What))...)
+		return append(parts, say(" "+b.What))
 	case "severity":
-		s.say(e, KindSignal, because(append(parts, say(" is "), severity(b.Severity)), b.Reason)...)
+		return because(append(parts, say(" is "), severity(b.Severity)), b.Reason)
 	}
+	return nil
 }
 
 func (b SignalDetached) apply(s *State, e Event) {

@@ -54,6 +54,12 @@ type SignalUpdated struct {
 	What string `json:"what"` // cleared, reopened, acknowledged, severity, updated, repeated
 }
 
+// SignalsUpdated: the newest snapshots of many attached signals, each as in
+// SignalUpdated.
+type SignalsUpdated struct {
+	Signals []SignalUpdated `json:"signals"`
+}
+
 // SignalDetached: a signal that does not belong here.
 type SignalDetached struct {
 	Signal string `json:"signal"`
@@ -80,6 +86,9 @@ func (SignalsAttached) Type() string { return "incident.signals_attached" }
 
 // Type is "incident.signal_updated".
 func (SignalUpdated) Type() string { return "incident.signal_updated" }
+
+// Type is "incident.signals_updated".
+func (SignalsUpdated) Type() string { return "incident.signals_updated" }
 
 // Type is "incident.signal_detached".
 func (SignalDetached) Type() string { return "incident.signal_detached" }

@@ -18,7 +18,8 @@ const (
 	MaxLinks        = 200
 	MaxUpdates      = 500
 	MaxSignals      = 5_000
-	MaxBatch        = 500 // signals in one attach_signals
+	MaxBatch        = 500       // signals in one attach_signals or signals_changed
+	MaxBatchBytes   = 256 << 10 // of one signals_changed as the log keeps it, which takes no more
 	MaxAbsorbed     = 500
 	MaxTimeline     = 50_000
 )

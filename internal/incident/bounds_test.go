@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tocsin-ops/tocsin/internal/incident"
@@ -59,6 +60,27 @@ func TestCounts(t *testing.T) {
 	if _, err := r.do(incident.AttachSignals{Signals: batch(0, incident.MaxBatch+1)}, "person:ana"); code(err) != incident.CodeTooMany {
 		t.Fatalf("a batch too large: %v", err)
 	}
+	all := batch(0, incident.MaxBatch)
+	if _, err := r.do(incident.AttachSignals{Signals: all}, "person:ana"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.do(incident.SignalsChanged{Signals: batch(0, incident.MaxBatch+1)}, "person:ana"); code(err) != incident.CodeTooMany {
+		t.Fatalf("too many changes: %v", err)
+	}
+	for i := range all {
+		all[i].State, all[i].Reason = incident.SignalCleared, strings.Repeat("<", 100) // six bytes each in the log
+	}
+	if _, err := r.do(incident.SignalsChanged{Signals: all}, "person:ana"); code(err) != incident.CodeTooMany {
+		t.Fatalf("changes too large: %v", err)
+	}
+	done, err := r.do(incident.SignalsChanged{Signals: all[:300]}, "person:ana")
+	if err != nil || len(done) != 1 {
+		t.Fatalf("changes that fit: %d events, %v", len(done), err)
+	}
+	if _, _, data, _ := incident.Encode(done[0].Body); len(data) > incident.MaxBatchBytes {
+		t.Fatalf("an event of %d bytes", len(data))
+	}
+	r.replayed(t)
 }
 
 // TestFullTimeline: a full timeline still lets the incident end.

@@ -59,6 +59,7 @@ var decoders = func() map[string]decode {
 	known[UpdateDiscarded](m)
 	known[SignalsAttached](m)
 	known[SignalUpdated](m)
+	known[SignalsUpdated](m)
 	known[SignalDetached](m)
 	return m
 }()

@@ -63,6 +63,13 @@ type SignalChanged struct {
 	Signal
 }
 
+// SignalsChanged tells what became of up to 500 attached signals at once, each
+// as in SignalChanged; of several of one signal the last one counts. Those that
+// are not attached, or not any more, are left out; it is refused when none is.
+type SignalsChanged struct {
+	Signals []Signal `json:"signals"`
+}
+
 // DetachSignal says that a signal does not belong here.
 type DetachSignal struct {
 	Signal string `json:"signal"`
@@ -95,6 +102,9 @@ func (AttachSignals) Name() string { return "attach_signals" }
 
 // Name is "signal_changed".
 func (SignalChanged) Name() string { return "signal_changed" }
+
+// Name is "signals_changed".
+func (SignalsChanged) Name() string { return "signals_changed" }
 
 // Name is "detach_signal".
 func (DetachSignal) Name() string { return "detach_signal" }

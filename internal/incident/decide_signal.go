@@ -86,11 +86,75 @@ func (c SignalChanged) decide(s State, m Meta) ([]Body, error) {
 	}
 	i := s.signalAt(g.ID)
 	if i < 0 {
-		return nil, refuse(CodeNotAttached, "Signal %s is not attached to incident #%d. Attach it first.", shown(g.ID), s.Number)
+		return nil, s.notAttached(g)
 	}
-	old := s.Signals[i]
-	if g.LastAt != 0 && g.LastAt < old.LastAt {
-		return nil, nil // older than what is known
+	b, ok := g.since(s.Signals[i], m)
+	if !ok {
+		return nil, nil
+	}
+	return one(b)
+}
+
+func (s State) notAttached(g Signal) error {
+	return refuse(CodeNotAttached, "Signal %s is not attached to incident #%d. Attach it first.", shown(g.ID), s.Number)
+}
+
+func (c SignalsChanged) decide(s State, m Meta) ([]Body, error) {
+	if len(c.Signals) == 0 {
+		return nil, refuse(CodeMissingArgument, "Say which signals, by their ids.")
+	}
+	if len(c.Signals) > MaxBatch {
+		return nil, refuse(CodeTooMany, "%d signals are too many for one command. Tell of at most %d at a time.", len(c.Signals), MaxBatch)
+	}
+	var k check
+	news, order := map[string]Signal{}, []string{}
+	for _, g := range c.Signals {
+		if g = k.signal(g, m); k.err != nil {
+			return nil, k.err
+		}
+		if _, twice := news[g.ID]; !twice {
+			order = append(order, g.ID)
+		}
+		news[g.ID] = g
+	}
+	known := make(map[string]int, len(order))
+	for i, old := range s.Signals {
+		if _, ok := news[old.ID]; ok {
+			known[old.ID] = i
+		}
+	}
+	if len(known) == 0 {
+		return nil, s.notAttached(news[order[0]])
+	}
+	var out []SignalUpdated
+	for _, id := range order {
+		i, ok := known[id]
+		if !ok {
+			continue
+		}
+		if b, ok := news[id].since(s.Signals[i], m); ok {
+			out = append(out, b)
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	b := SignalsUpdated{Signals: out}
+	if _, _, data, err := Encode(b); err != nil || len(data) > MaxBatchBytes {
+		return nil, refuse(CodeTooMany, "The news of %d signals has %d bytes; at most %d fit into one command. Tell of fewer at a time.", len(out), len(data), MaxBatchBytes)
+	}
+	return one(b)
+}
+
+// since is what became of a signal that was known as old; ok is false when g
+// says nothing new, or something older.
+func (g Signal) since(old Signal, m Meta) (b SignalUpdated, ok bool) {
+	if g.Through != 0 && old.Through != 0 {
+		if g.Through < old.Through {
+			return b, false
+		}
+	} else if g.LastAt != 0 && g.LastAt < old.LastAt {
+		return b, false
 	}
 	g = g.over(old)
 	if g.State == SignalCleared && g.ClearedAt == 0 {
@@ -98,10 +162,7 @@ func (c SignalChanged) decide(s State, m Meta) ([]Body, error) {
 	}
 	old.AttachedAt, old.AttachedBy, old.Offset, old.textFrom = 0, "", 0, 0
 	what := changed(old, g)
-	if what == "" {
-		return nil, nil
-	}
-	return one(SignalUpdated{Signal: g, What: what})
+	return SignalUpdated{Signal: g, What: what}, what != ""
 }
 
 // over fills what g leaves empty from the snapshot before it.
@@ -110,7 +171,7 @@ func (g Signal) over(old Signal) Signal {
 	g.Chain, g.Component = cmp.Or(g.Chain, old.Chain), cmp.Or(g.Component, old.Component)
 	g.Reason, g.Correlation = cmp.Or(g.Reason, old.Reason), cmp.Or(g.Correlation, old.Correlation)
 	g.Severity, g.State = Severity(cmp.Or(string(g.Severity), string(old.Severity))), cmp.Or(g.State, old.State)
-	for _, t := range [][2]*int64{{&g.Count, &old.Count}, {&g.OpenedAt, &old.OpenedAt}, {&g.LastAt, &old.LastAt}} {
+	for _, t := range [][2]*int64{{&g.Count, &old.Count}, {&g.OpenedAt, &old.OpenedAt}, {&g.LastAt, &old.LastAt}, {&g.Through, &old.Through}} {
 		if *t[0] == 0 {
 			*t[0] = *t[1]
 		}

@@ -12,12 +12,13 @@ import (
 type shape struct {
 	name string
 	args []string // names of the arguments, in the order of the struct
+	zero Command
 	read func(args []byte) (Command, error)
 }
 
 func shapeOf[T Command]() shape {
 	var c T
-	return shape{name: c.Name(), args: argNames(reflect.TypeFor[T]()), read: func(args []byte) (Command, error) {
+	return shape{name: c.Name(), args: argNames(reflect.TypeFor[T]()), zero: c, read: func(args []byte) (Command, error) {
 		var c T
 		d := json.NewDecoder(bytes.NewReader(args))
 		d.DisallowUnknownFields()
@@ -26,8 +27,8 @@ func shapeOf[T Command]() shape {
 	}}
 }
 
-// set by Apply, and not for callers to say
-var notArgs = []string{"attached_at", "attached_by", "offset"}
+// set by Apply or by the room's own followers, and not for callers to say
+var notArgs = []string{"attached_at", "attached_by", "offset", "through"}
 
 func argNames(t reflect.Type) []string {
 	var names []string
@@ -53,8 +54,28 @@ var shapes = []shape{
 	shapeOf[ReopenTask](), shapeOf[AddLink](), shapeOf[RemoveLink](),
 	shapeOf[DraftUpdate](), shapeOf[EditUpdate](), shapeOf[ApproveUpdate](), shapeOf[PublishUpdate](),
 	shapeOf[DiscardUpdate](), shapeOf[RetractUpdate](),
-	shapeOf[AttachSignal](), shapeOf[AttachSignals](), shapeOf[SignalChanged](), shapeOf[DetachSignal](),
+	shapeOf[AttachSignal](), shapeOf[AttachSignals](), shapeOf[SignalChanged](), shapeOf[SignalsChanged](), shapeOf[DetachSignal](),
 	shapeOf[Merge](), shapeOf[Absorb](), shapeOf[Resolve](), shapeOf[Reopen](), shapeOf[ReviewDone](), shapeOf[Redact](),
+}
+
+// Blueprint is the empty command of a name, for those who describe its
+// arguments; ok is false for a name that ParseCommand does not take.
+func Blueprint(name string) (c Command, ok bool) {
+	i := slices.IndexFunc(shapes, func(s shape) bool { return s.name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return shapes[i].zero, true
+}
+
+// Internal is true for the commands that only the program's own followers give,
+// and that nobody outside may: they tell an incident what other streams say.
+func Internal(name string) bool {
+	switch name {
+	case AttachSignals{}.Name(), SignalChanged{}.Name(), SignalsChanged{}.Name(), Absorb{}.Name():
+		return true
+	}
+	return false
 }
 
 // Names returns the names of all commands that ParseCommand takes, in a fixed

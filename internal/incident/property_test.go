@@ -32,14 +32,14 @@ func snapshot(t *rapid.T) incident.Signal {
 		ID: signals.Draw(t, "signal"), Title: rapid.SampledFrom([]string{"", "Lag", "Down"}).Draw(t, "title"),
 		Severity: incident.Severity(rapid.SampledFrom([]string{"", "SEV1", "SEV3"}).Draw(t, "severity")),
 		State:    rapid.SampledFrom([]string{"", "open", "cleared", "cleared"}).Draw(t, "state"), Acknowledged: rapid.Bool().Draw(t, "ack"),
-		Count: rapid.Int64Range(0, 3).Draw(t, "count"), LastAt: millis.Draw(t, "last"),
+		Count: rapid.Int64Range(0, 3).Draw(t, "count"), LastAt: millis.Draw(t, "last"), Through: rapid.SampledFrom([]int64{0, 0, 1, 2, 3}).Draw(t, "through"),
 	}
 }
 
 func command(t *rapid.T) incident.Command {
 	text := func() string { return words.Draw(t, "text") }
 	at := func() *int64 { return rapid.Ptr(millis, true).Draw(t, "at") }
-	switch rapid.IntRange(0, 37).Draw(t, "command") {
+	switch rapid.IntRange(0, 39).Draw(t, "command") {
 	case 0:
 		return incident.Rename{Title: text()}
 	case 1:
@@ -102,7 +102,9 @@ func command(t *rapid.T) incident.Command {
 		return incident.Reopen{Reason: text()}
 	case 34:
 		return rapid.SampledFrom([]incident.Command{incident.ReviewDone{Note: "seen"}, incident.Merge{Into: 12}, incident.Absorb{From: 13}, incident.Help{}}).Draw(t, "end")
-	case 35:
+	case 35, 36:
+		return incident.SignalsChanged{Signals: rapid.SliceOfN(rapid.Custom(snapshot), 0, 4).Draw(t, "news")}
+	case 37:
 		return incident.SetSummary{Summary: text()}
 	}
 	return incident.Redact{Event: events.Draw(t, "event"), Reason: text()}

@@ -9,7 +9,8 @@ var redactable = map[string]bool{
 	"incident.hand_over_offered": true, "incident.note_added": true, "incident.decision_recorded": true,
 	"incident.task_added": true, "incident.link_added": true,
 	"incident.update_drafted": true, "incident.update_edited": true,
-	"incident.signals_attached": true, "incident.signal_updated": true, "incident.signal_detached": true,
+	"incident.signals_attached": true, "incident.signal_updated": true, "incident.signals_updated": true,
+	"incident.signal_detached": true,
 }
 
 // Redactable is true for the types of events whose payload Redact blanks: those
@@ -27,7 +28,8 @@ var kinds = map[string]Kind{
 	"incident.task_reopened": KindTask, "incident.link_added": KindLink, "incident.link_removed": KindLink,
 	"incident.update_drafted": KindUpdate, "incident.update_edited": KindUpdate, "incident.update_approved": KindUpdate,
 	"incident.update_published": KindUpdate, "incident.update_discarded": KindUpdate,
-	"incident.signals_attached": KindSignal, "incident.signal_updated": KindSignal, "incident.signal_detached": KindSignal,
+	"incident.signals_attached": KindSignal, "incident.signal_updated": KindSignal, "incident.signals_updated": KindSignal,
+	"incident.signal_detached": KindSignal,
 }
 
 // apply does what the event did as far as its type and its envelope tell; what
@@ -145,7 +147,7 @@ func restate(s State, x Entry) (r Restated, ok bool) {
 			}
 		}
 		return r, len(r.Updates) > 0
-	case "incident.signals_attached", "incident.signal_updated":
+	case "incident.signals_attached", "incident.signal_updated", "incident.signals_updated":
 		for i, g := range s.Signals {
 			switch {
 			case g.textFrom == x.Offset:

@@ -169,6 +169,7 @@ type Signal struct {
 	LastAt       int64    `json:"last_at,omitempty"`
 	ClearedAt    int64    `json:"cleared_at,omitempty"`
 	Correlation  string   `json:"correlation,omitempty"` // why it belongs to this incident
+	Through      int64    `json:"through,omitempty"`     // offset of the newest of the signal's own events that this tells; 0: not said
 
 	AttachedAt int64  `json:"attached_at,omitempty"` // set by Apply
 	AttachedBy string `json:"attached_by,omitempty"` // set by Apply

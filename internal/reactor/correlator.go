@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ const Actor = "system:correlator"
 const (
 	// chunkBytes bounds one command's signals, well below what one event takes.
 	chunkBytes = 96 << 10
-	// atOnce is how many commands for attached signals wait at the same time.
+	// atOnce is how many commands with news of signals wait at the same time.
 	atOnce = 32
 	// replans is how often a page is planned anew because an incident refused.
 	replans = 4
@@ -142,7 +143,7 @@ func (c *Correlator) plan(page []eventlog.Event) []*group {
 			byNumber[number] = g
 			plan = append(plan, g)
 		}
-		g.members = append(g.members, told(s, d.Reason))
+		g.members = append(g.members, told(s, e.Offset, d.Reason))
 		i := slices.IndexFunc(open, func(k signal.Candidate) bool { return k.Number == number })
 		open[i].LastAt = max(open[i].LastAt, s.OpenedAt)
 		if id := s.GroupIdentity(); id != "" && !slices.Contains(open[i].Groups, id) {
@@ -198,7 +199,7 @@ func (c *Correlator) place(ctx context.Context, plan []*group) error {
 			rest = rest[n:]
 		}
 		for len(rest) > 0 {
-			n := fits(rest)
+			n := fits(rest, itself)
 			id := CommandID(rest[0].ID, fmt.Sprintf("attach to %d", number))
 			err := c.room.Do(ctx, number, incident.AttachSignals{Signals: rest[:n]}, c.meta(id, g.drill, g.at))
 			var refusal *incident.Refusal
@@ -239,7 +240,7 @@ func (c *Correlator) retry(number int64, code string) bool {
 func (c *Correlator) declare(ctx context.Context, g *group) (number int64, n int, err error) {
 	all, first := g.members, g.members[0]
 	worst := slices.MinFunc(all, func(a, b incident.Signal) int { return cmp.Compare(a.Severity.Rank(), b.Severity.Rank()) })
-	n = fits(all)
+	n = fits(all, itself)
 	d := incident.Declare{Title: worst.Title, Severity: string(worst.Severity), DetectedAt: first.OpenedAt, Signal: first.ID, Attach: all[:n]}
 	if first.Chain != "" {
 		d.Chains = []string{first.Chain}
@@ -259,11 +260,12 @@ func (c *Correlator) declare(ctx context.Context, g *group) (number int64, n int
 	return number, n, nil
 }
 
-// fits is how many of these signals one command takes, at least one.
-func fits(all []incident.Signal) int {
+// fits is how many of these one command takes, at least one; of says which
+// signal each is about.
+func fits[T any](all []T, of func(T) incident.Signal) int {
 	n, bytes := 0, 0
 	for n < len(all) && n < incident.MaxBatch {
-		if bytes += size(all[n]); bytes > chunkBytes && n > 0 {
+		if bytes += size(of(all[n])); bytes > chunkBytes && n > 0 {
 			break
 		}
 		n++
@@ -271,17 +273,38 @@ func fits(all []incident.Signal) int {
 	return n
 }
 
-// tell gives every incident the news of its signals, one command a signal.
+func itself(g incident.Signal) incident.Signal { return g }
+
+// change is what one page says of one attached signal, in the end.
+type change struct {
+	sig   incident.Signal
+	event string // the newest of its events
+	drill bool
+	at    int64
+}
+
+// tell gives every incident the news of its signals, in as few commands as fit.
 func (c *Correlator) tell(ctx context.Context, page []eventlog.Event) error {
-	type change struct {
-		number int64
-		sig    incident.Signal
-		event  string
-		drill  bool
-		at     int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	news := c.news(page)
+	for _, number := range slices.Sorted(maps.Keys(news)) {
+		for rest := news[number]; len(rest) > 0; {
+			n := fits(rest, func(ch *change) incident.Signal { return ch.sig })
+			some := rest[:n]
+			rest = rest[n:]
+			g.Go(func() error { return c.tellSome(ctx, number, some) })
+		}
 	}
-	var order []string
+	return g.Wait()
+}
+
+// news lays the events of a page over what the incidents know, and returns for
+// each incident what it has not been told, in the order of the log.
+func (c *Correlator) news(page []eventlog.Event) map[int64][]*change {
+	out := map[int64][]*change{}
 	changes := map[string]*change{}
+	index := map[int64]map[string]int{} // of the signals of each incident
 	for _, e := range page {
 		source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix)
 		if !ok {
@@ -289,13 +312,21 @@ func (c *Correlator) tell(ctx context.Context, page []eventlog.Event) error {
 		}
 		f := fact(source, e)
 		id := subject(f.Body)
+		r := c.fold.holding(id)
+		if r == nil {
+			continue
+		}
+		number := r.state.Number
 		ch := changes[id]
 		if ch == nil {
-			r := c.fold.holding(id)
-			if r == nil || r.at(id) < 0 {
+			if index[number] == nil {
+				index[number] = positions(r.state.Signals)
+			}
+			i, ok := index[number][id]
+			if !ok {
 				continue
 			}
-			ch = &change{number: r.state.Number, sig: r.state.Signals[r.at(id)]}
+			ch = &change{sig: r.state.Signals[i]}
 		}
 		sig, ok := news(ch.sig, f)
 		if !ok {
@@ -303,29 +334,44 @@ func (c *Correlator) tell(ctx context.Context, page []eventlog.Event) error {
 		}
 		if changes[id] == nil {
 			changes[id] = ch
-			order = append(order, id)
+			out[number] = append(out[number], ch)
 		}
 		ch.sig, ch.event, ch.drill, ch.at = sig, e.ID, e.Drill, e.At
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atOnce)
-	for _, id := range order {
-		ch := changes[id]
-		g.Go(func() error {
-			cmd := CommandID(ch.event, fmt.Sprintf("tell %d", ch.number))
-			err := c.room.Do(ctx, ch.number, incident.SignalChanged{Signal: ch.sig}, c.meta(cmd, ch.drill, ch.at))
-			var refusal *incident.Refusal
-			if errors.As(err, &refusal) {
-				c.slog.InfoContext(ctx, "an incident did not take news of a signal", "incident", ch.number, "signal", id, "code", refusal.Code)
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("tell incident %d about signal %s: %w", ch.number, id, err)
-			}
-			return nil
-		})
+	return out
+}
+
+func positions(list []incident.Signal) map[string]int {
+	at := make(map[string]int, len(list))
+	for i, g := range list {
+		at[g.ID] = i
 	}
-	return g.Wait()
+	return at
+}
+
+// tellSome gives one command. Its id is that of all it says: what another page
+// cut tells with more or less in it is another command, and what an incident
+// knows already it does not take twice.
+func (c *Correlator) tellSome(ctx context.Context, number int64, some []*change) error {
+	var cmd incident.SignalsChanged
+	var events strings.Builder
+	at := int64(0)
+	for _, ch := range some {
+		cmd.Signals = append(cmd.Signals, ch.sig)
+		events.WriteString(ch.event + " ")
+		at = max(at, ch.at)
+	}
+	id := CommandID(events.String(), fmt.Sprintf("tell %d", number))
+	err := c.room.Do(ctx, number, cmd, c.meta(id, some[0].drill, at))
+	var refusal *incident.Refusal
+	if errors.As(err, &refusal) {
+		c.slog.InfoContext(ctx, "an incident did not take news of signals", "incident", number, "signals", len(some), "first", some[0].sig.ID, "code", refusal.Code)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("tell incident %d about %d signals: %w", number, len(some), err)
+	}
+	return nil
 }
 
 // subject is the id of the signal that an event is about.

@@ -175,17 +175,86 @@ func TestThousandAlertsAreOneIncident(t *testing.T) {
 	if err != nil || head > 16 {
 		t.Errorf("%d events for one incident, %v", head, err)
 	}
+	before := head
 	h.now += minute
-	h.send("am", over[:200]...)
+	h.send("am", over...)
 	h.settle()
 	cleared := 0
 	for _, g := range h.load(1).Signals {
-		if g.State == incident.SignalCleared {
+		if g.State == incident.SignalCleared && g.ClearedAt == h.now {
 			cleared++
 		}
 	}
-	if cleared != 200 {
+	if cleared != 1000 {
 		t.Errorf("%d are cleared", cleared)
+	}
+	if head, err = h.log.StreamHead(t.Context(), "incident/1"); err != nil || head-before > 16 {
+		t.Errorf("%d events for a thousand clears, %v", head-before, err)
+	}
+	// Once more, in pages cut otherwise: nothing is new.
+	size := h.log.Size()
+	h.restart()
+	h.next = 0
+	for more := true; more; {
+		if more, err = h.step(77); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.log.Size() != size {
+		t.Errorf("acting once more added %d events", h.log.Size()-size)
+	}
+}
+
+// What is heard a second time, in pages cut otherwise, takes nothing back.
+func TestOldNewsStaysOld(t *testing.T) {
+	h := open(t, t.Context())
+	h.send("am", fire("a", on("ethereum"), sev("SEV3")))
+	h.send("am", fire("a", on("ethereum"), sev("SEV1")), fire("b", on("ethereum")))
+	h.send("am", fire("a", on("ethereum"), sev("SEV4")))
+	h.settle()
+	want := h.load(1)
+	if g := want.Signals[0]; g.Severity != incident.SEV4 {
+		t.Fatalf("%+v", g)
+	}
+	size := h.log.Size()
+	for page := 1; page < 5; page++ {
+		h.restart()
+		h.next = 0
+		for more := true; more; {
+			var err error
+			if more, err = h.step(page); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := h.log.Size() - size; n != 0 {
+		t.Errorf("%d events more", n)
+	}
+}
+
+// What JSON makes six times as long still fits into an event.
+func TestTextsThatGrow(t *testing.T) {
+	h := open(t, t.Context())
+	var firing, over []signal.Observation
+	for i := range 400 {
+		o := fire(fmt.Sprintf("k%03d", i))
+		o.Group, o.Reason, o.Title = "g", strings.Repeat("<", 500), strings.Repeat("&", 200)
+		firing, over = append(firing, o), append(over, signal.Observation{Key: o.Key, Reason: strings.Repeat(">", 500)})
+	}
+	h.send("am", firing[:200]...)
+	h.send("am", firing[200:]...)
+	h.settle()
+	h.send("am", over[:200]...)
+	h.send("am", over[200:]...)
+	h.settle()
+	s := h.load(1)
+	if h.incidents() != 1 || len(s.Signals) != 400 {
+		t.Fatalf("%d incidents, %d signals", h.incidents(), len(s.Signals))
+	}
+	for _, g := range s.Signals {
+		if g.State != incident.SignalCleared {
+			t.Fatalf("%s is %s", g.Kind, g.State)
+		}
 	}
 }
 

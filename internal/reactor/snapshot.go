@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"encoding/json"
+
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/signal"
@@ -30,19 +32,23 @@ func snapshot(source string, e eventlog.Event, b signal.Opened) signal.Signal {
 	return sig
 }
 
-// told is what an incident is told of a signal that joins it.
-func told(s signal.Signal, why string) incident.Signal {
+// told is what an incident is told of a signal that joins it, which its event
+// at offset opened says.
+func told(s signal.Signal, opened int64, why string) incident.Signal {
 	return incident.Signal{
 		ID: s.ID, Source: s.Source, Kind: s.Kind, Title: signal.Line(s.Title, titleLength), Subject: s.Subject,
 		Severity: incident.Severity(s.Severity), Reason: signal.Text(s.Reason, reasonLength),
 		Chain: signal.Line(s.Chain, nameLength), Component: signal.Line(s.Component, nameLength),
-		State: incident.SignalOpen, Count: 1, OpenedAt: s.OpenedAt, LastAt: s.LastAt, Correlation: why,
+		State: incident.SignalOpen, Count: 1, OpenedAt: s.OpenedAt, LastAt: s.LastAt, Correlation: why, Through: opened,
 	}
 }
 
 // news lays one later event over what an incident knows of a signal. ok is
-// false for events that incidents are not told.
+// false for events that incidents are not told, or that this one knows already.
 func news(g incident.Signal, e signal.Event) (_ incident.Signal, ok bool) {
+	if e.Offset <= g.Through && g.Through != 0 {
+		return g, false
+	}
 	switch b := e.Body.(type) {
 	case signal.Updated:
 		g.Severity, g.Title = incident.Severity(b.Severity), signal.Line(b.Title, titleLength)
@@ -59,11 +65,16 @@ func news(g incident.Signal, e signal.Event) (_ incident.Signal, ok bool) {
 	default:
 		return g, false
 	}
-	g.LastAt = max(g.LastAt, e.At)
+	g.LastAt, g.Through = max(g.LastAt, e.At), e.Offset
 	return g, true
 }
 
-// size is about how many bytes the snapshot takes in the log.
+// size is how many bytes the snapshot takes in an event, whatever its texts
+// become as JSON.
 func size(g incident.Signal) int {
-	return 400 + len(g.ID) + len(g.Source) + len(g.Kind) + len(g.Title) + len(g.Subject) + len(g.Reason) + len(g.Chain) + len(g.Component) + len(g.Correlation)
+	b, err := json.Marshal(g)
+	if err != nil {
+		return chunkBytes // strings and numbers: cannot happen
+	}
+	return len(b) + len(`,"what":"acknowledged"`) + len(",")
 }
