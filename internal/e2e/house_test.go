@@ -19,7 +19,7 @@ const patience = 45 * time.Second
 
 var (
 	root     string // of the repository
-	product   string // the product, built with -race
+	product  string // the product, built with -race
 	lastStop = func() {}
 )
 
@@ -123,7 +123,7 @@ func spawn(t testing.TB, name, path string, env []string, args ...string) *child
 	t.Cleanup(func() {
 		c.kill()
 		if t.Failed() {
-			t.Logf("%s said last:\n%s", name, c.out.last(4000))
+			t.Logf("%s said last:\n%s", name, c.out.last(1500))
 		}
 	})
 	return c

@@ -111,17 +111,23 @@ func TestBadInput(t *testing.T) {
 	} {
 		code, answer, err := s.try("POST", c.path, map[string][]string{"Authorization": {"Bearer " + s.token}}, []byte(c.body))
 		var p struct{ Code, Detail string }
-		if err != nil || code != c.want || json.Unmarshal(answer, &p) != nil || p.Code == "" || !strings.HasSuffix(p.Detail, ".") {
+		if err != nil || code != c.want || json.Unmarshal(answer, &p) != nil || p.Code == "" || !strings.ContainsAny(p.Detail[max(0, len(p.Detail)-1):], ".?!") {
 			t.Errorf("%s: %d %v %s; want %d with a code and a sentence", c.what, code, err, answer, c.want)
 		}
 	}
 
 	// A resolve of something never seen, and one that is replayed.
-	resolved := webhook("again", "resolved", alert("Flap", "f1a9", map[string]any{"severity": "warning", "component": "matching engine"}))
-	firing := webhook("again", "firing", alert("Flap", "f1a9", map[string]any{"severity": "warning", "component": "matching engine"}))
-	resolved["alerts"].([]map[string]any)[0]["endsAt"] = time.Now().UTC().Add(time.Second).Format(time.RFC3339)
-	for i, d := range []map[string]any{resolved, firing, firing, resolved, resolved, resolved} {
-		if code, b := s.asNobody("POST", am, mustJSON(t, d)); code != 202 {
+	flap := func(status string, starts, ends time.Duration) []byte {
+		a := alert("Flap", "f1a9", map[string]any{"severity": "warning", "component": "matching engine"})
+		a["startsAt"] = time.Now().Add(starts).UTC().Format(time.RFC3339Nano)
+		if status == "resolved" {
+			a["endsAt"] = time.Now().Add(ends).UTC().Format(time.RFC3339Nano)
+		}
+		return mustJSON(t, webhook("again", status, a))
+	}
+	over := flap("resolved", -time.Minute, -time.Second)
+	for i, d := range [][]byte{flap("resolved", -time.Hour, -50*time.Minute), flap("firing", -time.Minute, 0), flap("firing", -time.Minute, 0), over, over, over} {
+		if code, b := s.asNobody("POST", am, d); code != 202 {
 			t.Errorf("delivery %d: %d %s", i, code, b)
 		}
 	}

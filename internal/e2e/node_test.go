@@ -144,6 +144,30 @@ func (b *btcd) hash(height int64) (h string) {
 	return h
 }
 
+// meets connects two nodes and waits until they agree; parts cuts them apart.
+func (b *btcd) meets(o *btcd) {
+	b.t.Helper()
+	b.do("addnode", nil, "127.0.0.1:"+o.p2p, "onetry")
+	until(b.t, "the two btcd agree", patience, func() (bool, string) {
+		h := b.height()
+		if o.height() != h {
+			return false, fmt.Sprint(h, " ", o.height())
+		}
+		return b.hash(h) == o.hash(h), fmt.Sprint("both at ", h)
+	})
+}
+
+func (b *btcd) parts(o *btcd) {
+	b.t.Helper()
+	_ = b.try("node", []any{"disconnect", "127.0.0.1:" + o.p2p}, nil)
+	until(b.t, "the two btcd are apart", patience, func() (bool, string) {
+		var mine, theirs []any
+		b.do("getpeerinfo", &mine)
+		o.do("getpeerinfo", &theirs)
+		return len(mine)+len(theirs) == 0, fmt.Sprint(mine, theirs)
+	})
+}
+
 // cable is the network between a browser, or the program, and a server. Pulled,
 // it carries nothing and tells nobody, as networks do.
 type cable struct {
