@@ -28,7 +28,7 @@ type chartKind struct {
 var chartKinds = map[string]chartKind{
 	"chain/interval": {title: "Block interval", unit: "s", expr: `tocsin_chain_block_interval_seconds{chain="%s"}`, legend: "chain", metric: "tocsin_chain_block_interval_seconds", alt: "Time between blocks over the last hour"},
 	"chain/lag":      {title: "Blocks behind, by node", unit: "blocks", expr: `tocsin_chain_node_lag_blocks{chain="%s"}`, legend: "node", metric: "tocsin_chain_node_lag_blocks", alt: "Blocks each node is behind the best, over the last hour"},
-	"chain/reorg":    {title: "Reorg depth", unit: "blocks", expr: `max_over_time(tocsin_chain_reorg_depth{chain="%s"}[1m])`, legend: "node", metric: "tocsin_chain_reorg_depth", alt: "Depth of reorganisations over the last hour"},
+	"chain/reorg":    {title: "Reorg depth", unit: "blocks", expr: `max by (chain) (max_over_time(tocsin_chain_reorg_depth{chain="%[1]s"}[1m])) or max by (chain) (tocsin_chain_head_height{chain="%[1]s"}) * 0`, legend: "chain", metric: "tocsin_chain_reorg_depth", alt: "Depth of reorganisations over the last hour"},
 	"chain/fee":      {title: "Base fee", unit: "gwei", expr: `tocsin_chain_base_fee_gwei{chain="%s"}`, legend: "chain", metric: "tocsin_chain_base_fee_gwei", alt: "Base fee over the last hour"},
 	"bridge/outflow": {title: "Outflow in 5 min", unit: "% of value", expr: `tocsin_bridge_outflow_ratio{bridge="%s"} * 100`, legend: "bridge", metric: "tocsin_bridge_outflow_ratio", alt: "Share of the bridge's value that left in five minutes, over the last hour"},
 	"bridge/tvl":     {title: "Value locked", unit: "M$", expr: `tocsin_bridge_tvl_usd{bridge="%s"} / 1e6`, legend: "bridge", metric: "tocsin_bridge_tvl_usd", alt: "Value locked in the bridge over the last hour"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/views"
@@ -94,7 +95,7 @@ func presentChain(v chain.View, name string, incident int64) views.Chain {
 	}
 	if len(v.Findings) > 0 {
 		worst := v.Findings[0]
-		c.State, c.Severity, c.Word, c.Says = "abnormal", worst.Severity, cmp.Or(findingWords[worst.Kind], worst.Kind), worst.Title
+		c.State, c.Severity, c.Word, c.Says = "abnormal", worst.Severity, cmp.Or(findingWords[worst.Kind], worst.Kind), sentence(worst)
 		if worst.Kind == chain.FindingBlind {
 			c.State = "unknown"
 		}
@@ -105,6 +106,15 @@ func presentChain(v chain.View, name string, incident int64) views.Chain {
 	c.SparkOf = fmt.Sprintf("block interval in seconds, last %d blocks", len(v.Intervals))
 	c.Metrics = chainMetrics(v, best)
 	return c
+}
+
+// sentence is a finding's title without the chain's id in front: the card names the chain.
+func sentence(f chain.Finding) string {
+	rest, ok := strings.CutPrefix(f.Title, f.Chain+": ")
+	if !ok {
+		return f.Title
+	}
+	return title(rest)
 }
 
 func staleAfter(v chain.View) int64 {
@@ -130,7 +140,7 @@ func presentNode(n chain.NodeView, stale int64, v chain.View) views.Node {
 			case chain.FindingDivergence:
 				out.State = "diverged"
 			}
-			out.Says = f.Title
+			out.Says = sentence(f)
 		}
 	case chain.Down:
 		out.State, out.Says = "down", n.Reason

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -81,9 +82,8 @@ func (f *flow) drillFindings(ctx context.Context, list []chain.Finding) error {
 func (f *flow) observations(list []chain.Finding) []signal.Observation {
 	out := make([]signal.Observation, len(list))
 	for i, n := range list {
-		if name := f.app.chain.title(n.Chain); name != "" && name != n.Chain {
-			n.Title = strings.ReplaceAll(n.Title, n.Chain, name)
-			n.Reason = strings.ReplaceAll(n.Reason, n.Chain, name)
+		if rest, ok := strings.CutPrefix(n.Title, n.Chain+": "); ok {
+			n.Title = cmp.Or(f.app.chain.title(n.Chain), n.Chain) + ": " + rest
 		}
 		out[i] = signal.Observation{
 			Key: n.Key, Kind: n.Kind, Subject: n.Subject, Title: n.Title, Reason: n.Reason, Severity: n.Severity, Firing: n.Firing,
