@@ -20,7 +20,7 @@ type Config struct {
 	Chain, Node string
 	ChainID     string        // main, test, testnet4, signet, simnet or regtest; "" accepts any
 	URL         string        // http or https, user and password inside; they are never told
-	Poll        time.Duration // between looks at the best block hash, 1 s
+	Poll        time.Duration // between looks at the best block hash, 500 ms
 	Slow        time.Duration // between looks at mempool, peers, tips, hash rate, 15 s
 	Timeout     time.Duration // of one call, 10 s
 	Rate        float64       // calls a second at most, 25 (a walk may burst to 300)
@@ -50,7 +50,7 @@ type Collector struct {
 // New makes a collector; it does nothing until Run. sink is called from Run's goroutine only and must not block for long.
 func New(c Config, sink func(chain.Observation), log *slog.Logger) *Collector {
 	if c.Poll <= 0 {
-		c.Poll = time.Second
+		c.Poll = 500 * time.Millisecond // a head is on the wall within a second of the block
 	}
 	if c.Slow <= 0 {
 		c.Slow = 15 * time.Second
