@@ -7,6 +7,8 @@ type PeoplePage struct {
 	Invitations []Invitation // pending, newest first
 	NewLink     string       // link of the invitation just made, shown once; "" = none
 	NewFor      string       // for whom it is
+	NewUntil    int64        // when it ends, unix ms
+	Refused     string       // refusal of an act on somebody in the lists, "" = none
 	Audiences   []Choice     // audiences a stakeholder can be given
 	Problem     string       // refusal of the form, "" = none
 }
@@ -37,6 +39,7 @@ type Invitation struct {
 // MePage is /me: my passkeys, recovery codes and sessions.
 type MePage struct {
 	Base
+	Name      string    // display name, or what was typed
 	Passkeys  []Passkey // newest first
 	Sessions  []Session // newest first
 	CodesLeft int       // unused recovery codes

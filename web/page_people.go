@@ -50,14 +50,19 @@ func (s *Server) showPeople(c *call, link *auth.Link, who string, refused error)
 	}
 	code := http.StatusOK
 	if link != nil {
-		p.NewLink, p.NewFor = c.baseURL()+link.Path(), who
+		p.NewLink, p.NewFor, p.NewUntil = c.baseURL()+link.Path(), who, link.ExpiresAt
 	}
 	if refused != nil {
 		d, known := describe(refused)
 		if !known {
 			return refused
 		}
-		p.Problem, code = d.Detail, d.Status
+		code = d.Status
+		if c.Path() == "/people/invite" {
+			p.Problem = d.Detail // at the form at the end of the page
+		} else {
+			p.Refused = d.Detail
+		}
 	}
 	return c.page(code, views.PeopleView(p))
 }
@@ -132,6 +137,36 @@ func (s *Server) revokeInvitation(c *call) error {
 	return c.redirect("/people")
 }
 
+// resendInvitation shows a new link; the one before is void.
+func (s *Server) resendInvitation(c *call) error {
+	h := c.Param("id")
+	link, err := s.Auth.Resend(c.ctx(), c.actor, h)
+	if err != nil {
+		return s.showPeople(c, nil, "", err)
+	}
+	return s.showPeople(c, &link, s.person(h)+" (@"+h+")", nil)
+}
+
+func (s *Server) changeRole(c *call) error {
+	h, role, audience := c.Param("handle"), auth.Role(c.FormValue("role")), c.FormValue("audience")
+	if role != auth.RoleStakeholder {
+		audience = ""
+	}
+	if p, ok := s.Auth.Directory().Person(h); audience != "" && !(ok && p.Audience == audience) {
+		if err := s.knownAudience(audience); err != nil {
+			return s.showPeople(c, nil, "", err)
+		}
+	}
+	if err := s.Auth.ChangeRole(c.ctx(), c.actor, h, role, audience); err != nil {
+		return s.showPeople(c, nil, "", err)
+	}
+	c.tell("done", s.person(h)+" is "+string(role)+" now.")
+	if h == c.actor.ID && c.actor.Kind == auth.KindPerson && role == auth.RoleStakeholder {
+		return c.redirect(s.home(auth.Actor{Role: role, Audience: audience}, ""))
+	}
+	return c.redirect("/people")
+}
+
 func (s *Server) signInLink(c *call) error {
 	link, err := s.Auth.SignInLink(c.ctx(), c.actor, c.Param("handle"))
 	if err != nil {
@@ -165,7 +200,7 @@ func (s *Server) inviteAgain(c *call) error {
 // The own account.
 
 func (s *Server) showMe(c *call, codes []string, refused error) error {
-	var p views.MePage
+	p := views.MePage{Name: c.actor.Name}
 	s.World.Look(func(v projection.View) { p.Base = c.base(c.actor.Name, "me", v) })
 	keys, err := s.Auth.Passkeys(c.ctx(), c.actor.ID)
 	if err != nil {
@@ -192,11 +227,25 @@ func (s *Server) showMe(c *call, codes []string, refused error) error {
 			return refused
 		}
 		p.Problem, code = d.Detail, d.Status
+		if typed := c.FormValue("name"); c.Path() == "/me/name" && len(typed) <= maxTyped {
+			p.Name = typed
+		}
 	}
 	return c.page(code, views.MeView(p))
 }
 
 func (s *Server) mePage(c *call) error { return s.showMe(c, nil, nil) }
+
+// maxTyped is how many bytes of a refused field a form shows again.
+const maxTyped = 400
+
+func (s *Server) rename(c *call) error {
+	if err := s.Auth.Rename(c.ctx(), c.actor, c.actor.ID, c.FormValue("name")); err != nil {
+		return s.showMe(c, nil, err)
+	}
+	c.tell("done", "Saved. Others read this name from now on.")
+	return c.redirect("/me")
+}
 
 func (s *Server) newCodes(c *call) error {
 	codes, err := s.Auth.NewRecoveryCodes(c.ctx(), c.actor)

@@ -11,7 +11,7 @@ func declare() views.DeclarePage {
 }
 
 func peoplePage() views.PeoplePage {
-	return views.PeoplePage{Base: base("People", "people"), NewLink: "https://tocsin.meridian.example/join/8xJq2mTQeE0m3u6Zb1n4Yc7pLr", NewFor: "Noor Haddad",
+	return views.PeoplePage{Base: base("People", "people"), NewLink: "https://tocsin.meridian.example/join/8xJq2mTQeE0m3u6Zb1n4Yc7pLr", NewFor: "Noor Haddad", NewUntil: in(167 * h),
 		People: []views.PersonRow{
 			{Handle: "ana", Name: "Ana Ruiz", Role: "administrator", Passkeys: 2, LastAt: ago(5 * s), Self: true},
 			{Handle: "jonas", Name: "Jonas Berg", Role: "responder", Passkeys: 1, LastAt: ago(6 * m)},
@@ -24,7 +24,7 @@ func peoplePage() views.PeoplePage {
 }
 
 func mePage() views.MePage {
-	return views.MePage{Base: base("My account", "me"), CodesLeft: 8, NewCodes: []string{"7qk2-m4xw-9rtd", "h3vn-c8pz-2sfy", "w6jb-t5mk-q7xe", "d9ra-y2hu-4ncg"},
+	return views.MePage{Base: base("My account", "me"), Name: "Ana Ruiz", CodesLeft: 8, NewCodes: []string{"7qk2-m4xw-9rtd", "h3vn-c8pz-2sfy", "w6jb-t5mk-q7xe", "d9ra-y2hu-4ncg"},
 		Passkeys: []views.Passkey{{ID: "p1", Name: "MacBook, Touch ID", AddedAt: ago(90 * 24 * h), UsedAt: ago(5 * h)}, {ID: "p2", Name: "Yubikey 5C", AddedAt: ago(89 * 24 * h)}},
 		Sessions: []views.Session{{ID: "s1", Agent: "Chromium on Linux", Address: "10.2.0.14", SinceAt: ago(5 * h), SeenAt: ago(5 * s), Current: true}, {ID: "s2", Agent: "Safari on iPhone", Address: "2001:db8::7:1", SinceAt: ago(50 * h), SeenAt: ago(7 * h)}}}
 }
