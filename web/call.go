@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -42,7 +43,7 @@ type call struct {
 // identify finds out who calls: a Bearer token wins over a cookie, and a bad
 // token is refused rather than ignored.
 func (s *Server) identify(ec echo.Context) (*call, error) {
-	c := &call{Context: ec, s: s, actor: auth.Actor{Kind: auth.KindNobody}}
+	c := s.nobody(ec)
 	ctx := ec.Request().Context()
 	if h := ec.Request().Header.Get("Authorization"); h != "" {
 		scheme, token, _ := strings.Cut(h, " ")
@@ -69,6 +70,10 @@ func (s *Server) identify(ec echo.Context) (*call, error) {
 		}
 	}
 	return c, nil
+}
+
+func (s *Server) nobody(ec echo.Context) *call {
+	return &call{Context: ec, s: s, actor: auth.Actor{Kind: auth.KindNobody}}
 }
 
 func (c *call) ctx() context.Context { return c.Request().Context() }
@@ -159,14 +164,30 @@ func wantsJSON(r *http.Request) bool {
 // body reads the request's body up to its limit.
 func (c *call) body(limit int64) ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, limit))
+	return b, bodyError(err)
+}
+
+// readForm reads the form that the request brings, if it brings one, so that
+// FormValue never takes an unreadable form for an empty one.
+func (c *call) readForm() error {
+	switch kind, _, _ := mime.ParseMediaType(c.Request().Header.Get("Content-Type")); kind {
+	case "application/x-www-form-urlencoded":
+		return bodyError(c.Request().ParseForm())
+	case "multipart/form-data":
+		return bodyError(c.Request().ParseMultipartForm(maxBody))
+	}
+	return nil
+}
+
+func bodyError(err error) error {
 	var big *http.MaxBytesError
-	if errors.As(err, &big) {
-		return nil, errTooBig
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &big):
+		return errTooBig
 	}
-	if err != nil {
-		return nil, refusal("body_broken", "The body of the request ended early. Send it again.")
-	}
-	return b, nil
+	return refusal("body_broken", "The body of the request could not be read to its end. Send it again.")
 }
 
 // decode reads a JSON body into v; unknown fields are refused by name.
@@ -179,6 +200,9 @@ func (c *call) decode(v any) error {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
 		return badJSON(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return refusal("bad_json", "Something follows the JSON object of the body. Send one object.")
 	}
 	return nil
 }

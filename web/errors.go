@@ -133,6 +133,7 @@ func (s *Server) handleError(err error, ec echo.Context) {
 	if ec.Response().Committed {
 		return
 	}
+	ec.Response().Header().Set("Cache-Control", "no-store")
 	p, known := describe(err)
 	id := ec.Response().Header().Get(echo.HeaderXRequestID)
 	if !known {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 	must(h.World.CatchUp(ctx))
 	h.srv = httptest.NewServer(h.Server)
 	var wg sync.WaitGroup
-	for name, run := range map[string]func(context.Context) error{"log": log.Run, "world": h.World.Run, "people": h.Auth.Run, "hub": h.Hub.Run, "live": h.Server.Run, "metrics": tsdb.Run} {
+	for name, run := range map[string]func(context.Context) error{"log": log.Run, "world": h.World.Run, "people": h.Auth.Run, "hub": h.Hub.Run, "live": h.Server.Run} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -338,9 +339,13 @@ func (a *answer) setCookie(name string) *http.Cookie {
 	return nil
 }
 
+var tags = regexp.MustCompile(`(?s)<(svg|head).*?</(svg|head)>|<[^>]*>`)
+
+// head is the beginning of a body, of a page only its words.
 func head(s string) string {
-	if len(s) > 1500 {
-		return s[:1500] + "…"
+	s = strings.Join(strings.Fields(tags.ReplaceAllString(s, " ")), " ")
+	if len(s) > 400 {
+		return s[:400] + "…"
 	}
 	return s
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// limits counts what the server answered, by route and status; routes are
-// fixed, so the table is bounded.
+// limits counts what the server answered, by method, route and status. Routes
+// are fixed and methods that no route has are one, so the table is bounded.
 type limits struct {
 	mu      sync.Mutex
 	answers map[string]int64
@@ -22,6 +22,9 @@ func newLimits() *limits { return &limits{answers: map[string]int64{}, began: ti
 func (l *limits) seen(method, route string, status int, _ time.Duration) {
 	if route == "" {
 		route = "none"
+	}
+	if method != http.MethodGet && method != http.MethodPost && method != http.MethodHead {
+		method = "other"
 	}
 	key := fmt.Sprintf("method=%q,route=%q,status=\"%d\"", method, route, status)
 	l.mu.Lock()

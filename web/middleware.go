@@ -26,6 +26,7 @@ func (s *Server) middleware() {
 			h.Set("Referrer-Policy", "same-origin")
 			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+			h.Set("Cache-Control", "no-store") // who may be kept says so
 			if c.Request().TLS != nil || strings.HasPrefix(s.PublicURL, "https://") {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
 			}

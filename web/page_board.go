@@ -23,8 +23,9 @@ func logTopic(name string, v projection.View) views.Topic {
 	return views.Topic{Name: name, Since: v.Position()}
 }
 
-// chainTopic is the topic of chain cards and samples, as of now.
-func (s *Server) chainTopic() views.Topic { return views.Topic{Name: topicChains, Since: s.now()} }
+// chainTopic is the topic of chain cards and samples, as of just now: what
+// changes in this very millisecond is sent once more than needed.
+func (s *Server) chainTopic() views.Topic { return views.Topic{Name: topicChains, Since: s.now() - 1} }
 
 func (s *Server) boardPage(c *call) error {
 	topic, chains := s.chainTopic(), s.presentChains()
@@ -114,10 +115,7 @@ func (s *Server) declarePage(c *call) error {
 }
 
 func (s *Server) declareForm(c *call) error {
-	form, err := c.FormParams()
-	if err != nil {
-		return refusal("body_broken", "The form could not be read. Send it again.")
-	}
+	form := c.Request().Form
 	cmd := incident.Declare{Title: form.Get("title"), Severity: form.Get("severity"), Summary: form.Get("summary"), Chains: form["chains"], Components: form["components"]}
 	m, err := c.meta("")
 	if err != nil {

@@ -39,10 +39,7 @@ func (s *Server) chainForm(c *call) (views.ChainForm, error) {
 			in.URLs = append(in.URLs, in.URL)
 		}
 	} else {
-		form, err := c.FormParams()
-		if err != nil {
-			return views.ChainForm{}, refusal("body_broken", "The form could not be read. Send it again.")
-		}
+		form := c.Request().Form
 		in.Name, in.URLs = form.Get("name"), form["url"]
 	}
 	f := views.ChainForm{Name: strings.TrimSpace(in.Name)}

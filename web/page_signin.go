@@ -76,6 +76,9 @@ func (s *Server) signInRecovery(c *call) error {
 	if err := c.fromHere(); err != nil {
 		return err
 	}
+	if err := c.readForm(); err != nil {
+		return err
+	}
 	next := local(c.FormValue("next"))
 	in, err := s.Auth.SignInWithRecovery(c.ctx(), c.FormValue("handle"), c.FormValue("code"), c.visit(c.FormValue("txn")))
 	if err != nil {
@@ -173,6 +176,9 @@ func (s *Server) joinPage(c *call) error {
 
 func (s *Server) join(c *call) error {
 	if err := c.fromHere(); err != nil {
+		return err
+	}
+	if err := c.readForm(); err != nil {
 		return err
 	}
 	token, choice := c.Param("token"), auth.Choice{Handle: strings.TrimPrefix(strings.TrimSpace(c.FormValue("handle")), "@"), Name: strings.TrimSpace(c.FormValue("name"))}

@@ -41,42 +41,49 @@ func (s *Server) subscribe(c *call, topics, since []string, judge func(topic str
 		}
 		req.Topics = append(req.Topics, at)
 	}
-	actor := c.actor
 	req.Recheck = func() bool { return c.still(c.ctx()) }
 	if err := ws.Serve(c.Response(), c.Request(), s.Hub, req); err != nil {
 		s.Logger.Debug("live socket refused", "err", err)
 		return nil // answered already
 	}
-	if actor.Until > 0 && req.Owner != "" {
-		// The socket must not outlive the credential. Ending an owner that has
-		// left meanwhile ends nothing.
-		time.AfterFunc(time.Until(time.UnixMilli(actor.Until)), func() { s.endExpired(req.Owner, actor.Until) })
-	}
+	s.endWhenExpired(c, c.actor.Until)
 	return nil
+}
+
+// endWhenExpired ends the sockets of this call's credential when its time is up
+// at until (0 = it has no end), unless it was renewed: sessions are, by being
+// used. Ending sockets that have left meanwhile ends nothing.
+func (s *Server) endWhenExpired(c *call, until int64) {
+	if until == 0 || c.actor.Owner() == "" {
+		return
+	}
+	time.AfterFunc(time.Duration(until-s.now())*time.Millisecond, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		now, err := c.again(ctx)
+		if err == nil && now.Until > s.now() {
+			s.endWhenExpired(c, now.Until)
+			return
+		}
+		s.Hub.EndOwner(c.actor.Owner(), "Your session has ended. Sign in again.")
+	})
+}
+
+// again asks anew who holds the credential of this call.
+func (c *call) again(ctx context.Context) (auth.Actor, error) {
+	switch {
+	case c.cookie != "":
+		return c.s.Auth.Session(ctx, c.cookie)
+	case c.bearer != "":
+		return c.s.Auth.Token(ctx, c.bearer)
+	}
+	return c.actor, nil
 }
 
 // still reports whether the credential of this call holds as it did.
 func (c *call) still(ctx context.Context) bool {
-	var again auth.Actor
-	var err error
-	switch {
-	case c.cookie != "":
-		again, err = c.s.Auth.Session(ctx, c.cookie)
-	case c.bearer != "":
-		again, err = c.s.Auth.Token(ctx, c.bearer)
-	default:
-		return true
-	}
-	return err == nil && again.Role == c.actor.Role && again.Audience == c.actor.Audience
-}
-
-// endExpired ends the sockets of a credential whose time is up, unless it was
-// renewed (sessions are, by being used).
-func (s *Server) endExpired(owner string, until int64) {
-	if s.now() < until {
-		return
-	}
-	s.Hub.EndOwner(owner, "Your session has ended. Sign in again.")
+	now, err := c.again(ctx)
+	return err == nil && now.Role == c.actor.Role && now.Audience == c.actor.Audience
 }
 
 // statusLive is the live part of the status pages; anybody may have the public one.
