@@ -20,7 +20,8 @@ type chartKind struct {
 	expr            string // PromQL with %s for the subject, already escaped
 	legend          string // label that names a series
 	window          time.Duration
-	metric          string // sample name whose arrival refreshes the chart; its label "chain" or "bridge" is the subject
+	metric          string  // sample name whose arrival refreshes the chart; its label "chain" or "bridge" is the subject
+	scale           float64 // from the sample to the chart's unit, as expr has it; 0 = 1
 	alt             string
 }
 
@@ -30,8 +31,8 @@ var chartKinds = map[string]chartKind{
 	"chain/lag":      {title: "Blocks behind, by node", unit: "blocks", expr: `tocsin_chain_node_lag_blocks{chain="%s"}`, legend: "node", metric: "tocsin_chain_node_lag_blocks", alt: "Blocks each node is behind the best, over the last hour"},
 	"chain/reorg":    {title: "Reorg depth", unit: "blocks", expr: `max by (chain) (max_over_time(tocsin_chain_reorg_depth{chain="%[1]s"}[1m])) or max by (chain) (tocsin_chain_head_height{chain="%[1]s"}) * 0`, legend: "chain", metric: "tocsin_chain_reorg_depth", alt: "Depth of reorganisations over the last hour"},
 	"chain/fee":      {title: "Base fee", unit: "gwei", expr: `tocsin_chain_base_fee_gwei{chain="%s"}`, legend: "chain", metric: "tocsin_chain_base_fee_gwei", alt: "Base fee over the last hour"},
-	"bridge/outflow": {title: "Outflow in 5 min", unit: "% of value", expr: `tocsin_bridge_outflow_ratio{bridge="%s"} * 100`, legend: "bridge", metric: "tocsin_bridge_outflow_ratio", alt: "Share of the bridge's value that left in five minutes, over the last hour"},
-	"bridge/tvl":     {title: "Value locked", unit: "M$", expr: `tocsin_bridge_tvl_usd{bridge="%s"} / 1e6`, legend: "bridge", metric: "tocsin_bridge_tvl_usd", alt: "Value locked in the bridge over the last hour"},
+	"bridge/outflow": {title: "Outflow in 5 min", unit: "% of value", expr: `tocsin_bridge_outflow_ratio{bridge="%s"} * 100`, legend: "bridge", metric: "tocsin_bridge_outflow_ratio", scale: 100, alt: "Share of the bridge's value that left in five minutes, over the last hour"},
+	"bridge/tvl":     {title: "Value locked", unit: "M$", expr: `tocsin_bridge_tvl_usd{bridge="%s"} / 1e6`, legend: "bridge", metric: "tocsin_bridge_tvl_usd", scale: 1e-6, alt: "Value locked in the bridge over the last hour"},
 }
 
 var chartSubject = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -159,13 +160,14 @@ func newChartDoc(k chartKind, found []metrics.Series) chartDoc {
 	return d
 }
 
-// SamplesArrived refreshes the charts that show them, for whoever watches. It
-// is called by telemetry after the samples are stored and never blocks long.
+// SamplesArrived collects the points of charts that somebody may be watching.
+// It is called by telemetry after the samples are stored and never blocks.
 func (s *Server) SamplesArrived(list []metrics.Sample) {
 	if !s.Hub.Watched(topicChains) {
 		return
 	}
-	byChart := map[string]map[string]*metrics.Series{}
+	s.live.mu.Lock()
+	defer s.live.mu.Unlock()
 	for _, m := range list {
 		for kind, k := range chartKinds {
 			if k.metric != m.Name {
@@ -177,30 +179,21 @@ func (s *Server) SamplesArrived(list []metrics.Sample) {
 				continue
 			}
 			v := m.Value
-			switch kind {
-			case "bridge/outflow":
-				v *= 100
-			case "bridge/tvl":
-				v /= 1e6
+			if k.scale != 0 {
+				v *= k.scale
 			}
-			id := group + "/" + subject + "/" + which
-			if byChart[id] == nil {
-				byChart[id] = map[string]*metrics.Series{}
+			id, name := group+"/"+subject+"/"+which, m.Labels[k.legend]
+			lines := s.live.points[id]
+			if lines == nil {
+				lines = map[string]*metrics.Series{}
+				s.live.points[id] = lines
 			}
-			name := m.Labels[k.legend]
-			line := byChart[id][name]
+			line := lines[name]
 			if line == nil {
 				line = &metrics.Series{Labels: map[string]string{"": name}}
-				byChart[id][name] = line
+				lines[name] = line
 			}
 			line.At, line.Values = append(line.At, m.At), append(line.Values, v)
 		}
-	}
-	for id, lines := range byChart {
-		var found []metrics.Series
-		for _, name := range sortedKeys(lines) {
-			found = append(found, *lines[name])
-		}
-		s.PublishSamples(id, newChartDoc(chartKind{}, found))
 	}
 }

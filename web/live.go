@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/hub"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/metrics"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/views"
@@ -31,12 +31,12 @@ const topicChains = "chains"
 type live struct {
 	s *Server
 
-	mu       sync.Mutex          // guards what follows
-	dirty    map[string]bool     // chains that changed; bounded by the number of chains
-	all      bool                // chains were added or removed
-	chainsAt int64               // seq of the last frame of topic chains
-	samples  map[string]struct{} // charts that have new samples
-	wake     chan struct{}       // capacity 1
+	mu       sync.Mutex                            // guards what follows
+	dirty    map[string]bool                       // chains that changed; bounded by the number of chains
+	all      bool                                  // chains were added or removed
+	chainsAt int64                                 // seq of the last frame of topic chains
+	points   map[string]map[string]*metrics.Series // chart -> line -> points not yet published; bounded by flushEvery
+	wake     chan struct{}                         // capacity 1
 
 	// owned by render
 	shown   map[string]map[string][32]byte // topic -> key -> digest of what was last published
@@ -44,9 +44,15 @@ type live struct {
 }
 
 func newLive(s *Server) *live {
-	return &live{s: s, dirty: map[string]bool{}, samples: map[string]struct{}{}, wake: make(chan struct{}, 1),
+	return &live{s: s, dirty: map[string]bool{}, points: map[string]map[string]*metrics.Series{}, wake: make(chan struct{}, 1),
 		shown: map[string]map[string][32]byte{}, entries: map[string]int64{}}
 }
+
+// How often pages are given what changes faster than people read.
+const (
+	cardsEvery = 250 * time.Millisecond
+	flushEvery = 500 * time.Millisecond
+)
 
 // message is the wire form of a region frame; see docs/operations.md.
 type message struct {
@@ -84,6 +90,11 @@ func (l *live) run(ctx context.Context) error {
 	g.Go(func() error {
 		tick := time.NewTicker(15 * time.Second)
 		defer tick.Stop()
+		flush := time.NewTicker(flushEvery)
+		defer flush.Stop()
+		var drawn time.Time
+		later := time.NewTimer(time.Hour)
+		defer later.Stop()
 		for {
 			select {
 			case <-ctx.Done():
@@ -92,7 +103,18 @@ func (l *live) run(ctx context.Context) error {
 				l.render(ctx, c)
 				l.renderChains(ctx, true)
 			case <-l.wake:
+				// The first change is shown at once, a burst four times a second.
+				if wait := cardsEvery - time.Since(drawn); wait > 0 {
+					later.Reset(wait)
+					continue
+				}
+				drawn = time.Now()
 				l.renderChains(ctx, false)
+			case <-later.C:
+				drawn = time.Now()
+				l.renderChains(ctx, false)
+			case <-flush.C:
+				l.flushSamples()
 			case <-tick.C:
 				l.overdue(ctx)
 			}
@@ -326,16 +348,23 @@ func (l *live) renderChains(ctx context.Context, check bool) {
 	}
 }
 
-// PublishSamples hands new points of one chart to whoever watches. It never blocks.
-func (s *Server) PublishSamples(chart string, samples any) {
-	if !s.Hub.Watched(topicChains) {
-		return
-	}
+// flushSamples publishes the points that came since the last time, one frame a chart.
+func (l *live) flushSamples() {
+	l.mu.Lock()
+	points := l.points
+	l.points = map[string]map[string]*metrics.Series{}
+	l.mu.Unlock()
 	now := time.Now().UnixMilli()
-	body, err := json.Marshal(message{Topic: topicChains, Seq: now, At: now, Key: views.SampleKey(chart), Samples: samples})
-	if err != nil {
-		s.Logger.Error("encode samples", "chart", chart, "err", fmt.Sprint(err))
-		return
+	for chart, lines := range points {
+		var found []metrics.Series
+		for _, name := range sortedKeys(lines) {
+			found = append(found, *lines[name])
+		}
+		body, err := json.Marshal(message{Topic: topicChains, Seq: now, At: now, Key: views.SampleKey(chart), Samples: newChartDoc(chartKind{}, found)})
+		if err != nil {
+			l.s.Logger.Error("encode samples", "chart", chart, "err", err)
+			continue
+		}
+		l.s.Hub.Publish(hub.Frame{Topic: topicChains, Seq: now, Key: views.SampleKey(chart), Body: body, Transient: true})
 	}
-	s.Hub.Publish(hub.Frame{Topic: topicChains, Seq: now, Key: views.SampleKey(chart), Body: body, Transient: true})
 }

@@ -172,6 +172,13 @@ function scan() {
   for (const [id, chart] of drawn) if (!seen.has(id)) { chart.plot?.destroy(); drawn.delete(id); }
 }
 
+// soon draws at the next frame, however many points come before it.
+const due = new Set();
+function soon(chart) {
+  if (due.size === 0) requestAnimationFrame(() => { const all = [...due]; due.clear(); for (const c of all) if (drawn.get(c.id) === c) draw(c); });
+  due.add(chart);
+}
+
 export function startCharts() {
   scan();
   onChange((element) => { if (element.querySelector?.("[data-chart]") || drawn.size) scan(); });
@@ -179,7 +186,7 @@ export function startCharts() {
     const chart = drawn.get(id);
     if (!chart) return;
     merge(chart, samples.t ?? [], samples.series ?? []);
-    draw(chart);
+    soon(chart);
   });
   let first = true;
   onLive(() => { if (first) { first = false; return; } for (const chart of drawn.values()) load(chart); });

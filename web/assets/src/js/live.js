@@ -29,11 +29,12 @@ export const onSamples = (f) => sinks.push(f);
 export const onLive = (f) => fresh.push(f);
 
 function show(state, text, link) {
-  if (state === shown.state && text === shown.text) return;
-  const before = shown.state;
-  shown = { state, text };
   const place = $("#live");
   if (!place) return;
+  // the place itself is asked too: a page that was fetched anew brings an empty one
+  if (state === shown.state && text === shown.text && place.dataset.state === state) return;
+  const before = shown.state;
+  shown = { state, text };
   place.dataset.state = state;
   const words = $(".live-text", place);
   words.textContent = "";
