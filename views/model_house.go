@@ -72,6 +72,7 @@ type SignInPage struct {
 	Next    string // local path to go to afterwards
 	Handle  string // what was typed
 	Ended   bool   // came here because the session ended
+	Txn     string // random text of this form: sent again, it gets the same answer
 }
 
 // LinkPage is the landing of a one-time sign-in link or an invitation; the POST of its form uses the link up,
@@ -79,6 +80,7 @@ type SignInPage struct {
 type LinkPage struct {
 	Base
 	Action    string // address the form posts to
+	Txn       string // random text of this form: sent again, it gets the same answer
 	Purpose   string // "administrator" (first start), "invitation", "signin"
 	Role      string // role the person gets
 	By        string // who invited, "" = nobody

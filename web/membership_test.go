@@ -106,3 +106,57 @@ func TestInvitationsAreSentAgain(t *testing.T) {
 	ana.post("/people/invitations/bo/resend").want(404)
 	h.member("li", auth.RoleResponder, "").post("/people/invitations/bo/resend").want(403)
 }
+
+var txnField = regexp.MustCompile(`name="txn" value="([^"]*)"`)
+
+// txn is what the form on a page drew.
+func (a *answer) txn() string {
+	a.t.Helper()
+	m := txnField.FindStringSubmatch(a.body)
+	if m == nil || len(m[1]) < 20 {
+		a.t.Fatalf("%s: no txn in\n%s", a.what, head(a.body))
+	}
+	return m[1]
+}
+
+// An answer that got lost on its way is asked for again by sending the same form.
+func TestLostAnswers(t *testing.T) {
+	h := newHouse(t)
+	join := h.ana().post("/people/invite", "name", "Bo Berg", "role", "responder").want(200).link()
+	page := h.nobody()
+	one, other := page.get(join).want(200).txn(), page.get(join+"?txn=0123456789abcdef").want(200).txn()
+	if one == other || other == "0123456789abcdef" {
+		t.Fatalf("drawn %q and %q", one, other)
+	}
+	first := page.post(join, "txn", one).want(303).setCookie(cookieSession)
+	again := page.post(join, "txn", one).want(303).setCookie(cookieSession)
+	if first == nil || again == nil || first.Value != again.Value {
+		t.Errorf("cookies %v and %v", first, again)
+	}
+	page.post(join, "txn", other).want(410)
+	page.post(join).want(410)
+	page.post(join + "?txn=" + one).want(410)
+	h.late.Add(11 * 60_000)
+	page.post(join, "txn", one).want(410)
+
+	codes, err := h.Auth.NewRecoveryCodes(t.Context(), h.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := page.get("/signin").want(200).txn()
+	refused := page.post("/signin/recovery", "handle", "ana", "code", "wrong", "txn", drawn).want(401)
+	if refused.txn() != drawn {
+		t.Error("the refused form drew anew")
+	}
+	send := func(txn string) *answer {
+		return page.post("/signin/recovery", "handle", "ana", "code", codes[0], "txn", txn)
+	}
+	first, again = send(drawn).want(303).setCookie(cookieSession), send(drawn).want(303).setCookie(cookieSession)
+	if first == nil || again == nil || first.Value != again.Value {
+		t.Errorf("cookies %v and %v", first, again)
+	}
+	send(one).want(401)
+	if left, err := h.Auth.RecoveryCodesLeft(t.Context(), "ana"); err != nil || left != len(codes)-1 {
+		t.Errorf("%d codes left, %v", left, err)
+	}
+}

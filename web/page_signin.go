@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -19,6 +20,15 @@ const (
 // visit is what auth may know of the browser.
 func (c *call) visit(txn string) auth.Visit {
 	return auth.Visit{Address: c.address(), Device: device(c.Request().UserAgent()), Origin: c.baseURL(), Txn: txn}
+}
+
+// txn is what the form that was sent drew, else newly drawn: a form whose answer
+// got lost can be sent again, and what an address carries does not count.
+func (c *call) txn() string {
+	if t := c.Request().PostFormValue("txn"); len(t) >= 16 && len(t) <= 64 {
+		return t
+	}
+	return rand.Text()
 }
 
 // device says in people's words what a User-Agent means.
@@ -45,7 +55,7 @@ func (s *Server) signInPage(c *call) error {
 	if c.actor.SignedIn() && c.actor.Kind == auth.KindPerson {
 		return c.redirect(s.home(c.actor, next))
 	}
-	p := views.SignInPage{Base: s.plainBase("Sign in"), Next: next, Ended: c.ended || c.QueryParam("ended") != ""}
+	p := views.SignInPage{Base: s.plainBase("Sign in"), Txn: c.txn(), Next: next, Ended: c.ended || c.QueryParam("ended") != ""}
 	return c.page(http.StatusOK, views.SignInView(p))
 }
 
@@ -80,13 +90,13 @@ func (s *Server) signInRecovery(c *call) error {
 		return err
 	}
 	next := local(c.FormValue("next"))
-	in, err := s.Auth.SignInWithRecovery(c.ctx(), c.FormValue("handle"), c.FormValue("code"), c.visit(c.FormValue("txn")))
+	in, err := s.Auth.SignInWithRecovery(c.ctx(), c.FormValue("handle"), c.FormValue("code"), c.visit(c.txn()))
 	if err != nil {
 		d, known := describe(err)
 		if !known {
 			return err
 		}
-		return c.page(d.Status, views.SignInView(views.SignInPage{Base: s.plainBase("Sign in"), Next: next, Handle: c.FormValue("handle"), Problem: d.Detail}))
+		return c.page(d.Status, views.SignInView(views.SignInPage{Base: s.plainBase("Sign in"), Txn: c.txn(), Next: next, Handle: c.FormValue("handle"), Problem: d.Detail}))
 	}
 	c.setSession(in.Cookie, personCookie)
 	return c.redirect(s.home(in.Actor, next))
@@ -152,7 +162,7 @@ func (s *Server) finishRegistration(c *call) error {
 }
 
 func (s *Server) linkModel(c *call, o auth.Offer) views.LinkPage {
-	p := views.LinkPage{Base: s.plainBase("Welcome"), Action: c.Request().URL.Path, Purpose: "invitation", Role: string(o.Role), Name: o.Name, Handle: o.Handle}
+	p := views.LinkPage{Base: s.plainBase("Welcome"), Txn: c.txn(), Action: c.Request().URL.Path, Purpose: "invitation", Role: string(o.Role), Name: o.Name, Handle: o.Handle}
 	switch {
 	case o.First:
 		p.Purpose, p.AskHandle = "administrator", o.Handle == ""
@@ -182,7 +192,7 @@ func (s *Server) join(c *call) error {
 		return err
 	}
 	token, choice := c.Param("token"), auth.Choice{Handle: strings.TrimPrefix(strings.TrimSpace(c.FormValue("handle")), "@"), Name: strings.TrimSpace(c.FormValue("name"))}
-	in, err := s.Auth.Accept(c.ctx(), token, choice, c.visit(c.FormValue("txn")))
+	in, err := s.Auth.Accept(c.ctx(), token, choice, c.visit(c.txn()))
 	if err != nil {
 		d, known := describe(err)
 		if !known {
