@@ -30,7 +30,7 @@ func (s *Server) middleware() {
 			if c.Request().TLS != nil || strings.HasPrefix(s.PublicURL, "https://") {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
 			}
-			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxBody+1)
+			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxBody+2) // a handler sees that there is too much before this cuts off
 			began := time.Now()
 			defer func() {
 				if p := recover(); p != nil {

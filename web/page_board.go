@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/views"
@@ -40,6 +41,9 @@ func (s *Server) boardPage(c *call) error {
 }
 
 func (s *Server) wallPage(c *call) error {
+	if c.actor.Kind == auth.KindWall && c.cookie != "" {
+		c.setSession(c.cookie, wallCookie) // browsers forget cookies after 400 days; a wall never logs out
+	}
 	topic, chains := s.chainTopic(), s.presentChains()
 	var p views.WallPage
 	s.World.Look(func(v projection.View) {

@@ -222,9 +222,6 @@ func (s *Server) serveLive(c *call) error {
 	q := c.QueryParams()
 	return s.subscribe(c, q["topic"], q["since"], func(topic string) error {
 		action, subject, ok := auth.ForTopic(topic)
-		if topic == projection.TopicSignals {
-			action, subject, ok = auth.ViewSignals, auth.Subject{}, true
-		}
 		if !ok {
 			return refusal("no_such_topic", "There is no live topic “"+safe(topic)+"”.")
 		}

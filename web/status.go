@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -119,7 +120,7 @@ func (s *Server) statusPage(c *call, audience string) error {
 	return s.status.serve(c, "page/"+audience, "text/html; charset=utf-8", audience == "", func() ([]byte, error) {
 		var p views.StatusPage
 		s.World.Look(func(v projection.View) {
-			p = views.StatusPage{Site: s.Site, Audience: audience, Build: s.Version, Drill: s.Demo, Live: true, Since: v.Position(), Body: s.presentStatus(v, audience)}
+			p = views.StatusPage{Site: cmp.Or(s.StatusTitle, s.Site), Audience: audience, Build: s.Version, Drill: s.Demo, Live: true, Since: v.Position(), Body: s.presentStatus(v, audience)}
 		})
 		var b bytes.Buffer
 		err := views.StatusView(p).Render(context.Background(), &b)

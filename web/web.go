@@ -103,13 +103,14 @@ type Options struct {
 	Logger    *slog.Logger
 	Clock     func() int64 // unix ms
 
-	Site       string      // name of the organisation; "" prints the product's
-	PublicURL  string      // outside address without trailing slash; "" = from the request
-	Components []Component // of the status page, in order
-	Audiences  []string    // gated audiences beside public
-	Version    string      // build id
-	Demo       bool        // the whole installation is a demo: every page says DRILL
-	Ready      func() bool // nil = always
+	Site        string      // name of the organisation; "" prints the product's
+	StatusTitle string      // heading of the status page; "" = Site
+	PublicURL   string      // outside address without trailing slash; "" = from the request
+	Components  []Component // of the status page, in order
+	Audiences   []string    // gated audiences beside public
+	Version     string      // build id
+	Demo        bool        // the whole installation is a demo: every page says DRILL
+	Ready       func() bool // nil = always
 }
 
 // Server answers HTTP. It starts nothing until Run.

@@ -95,7 +95,7 @@ func (t tokenLink) Run(ctx context.Context, io streams) error {
 	}
 	base := c.PublicURL
 	if base == "" {
-		base = "http://" + c.Addr
+		base = app.LocalURL(c.Addr)
 	}
 	_, err = fmt.Fprintln(io.out, base+link.Path())
 	return err

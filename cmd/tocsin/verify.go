@@ -42,7 +42,11 @@ func (v verify) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		defer done()
-		src = eventlog.Stored(db, v.Target)
+		place, err := filepath.Abs(v.Target)
+		if err != nil {
+			return err
+		}
+		src = eventlog.Stored(db, place)
 	}
 	memory, err := eventlog.LoadMemory(state)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,7 +123,7 @@ func (a *App) open(ctx context.Context) error {
 	if a.db, err = bolt.Open(filepath.Join(dir, StoreFile), bolt.Options{}); err != nil {
 		return err
 	}
-	if a.log, err = eventlog.Open(ctx, a.db, eventlog.Options{Log: a.component("eventlog")}); err != nil {
+	if a.log, err = eventlog.Open(ctx, a.db, eventlog.Options{Origin: origin(a.opt.Config), Log: a.component("eventlog")}); err != nil {
 		return fmt.Errorf("open the log in %s: %w", dir, err)
 	}
 	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Log: slog.New(warnings{a.component("metrics").Handler()})})
@@ -130,6 +131,16 @@ func (a *App) open(ctx context.Context) error {
 		return fmt.Errorf("open the metrics in %s: %w", dir, err)
 	}
 	return nil
+}
+
+// origin names a new log, the first line of its checkpoints: by the host that
+// people know, so that witnesses tell installations apart. A log keeps the
+// origin it was born with.
+func origin(c config.Config) string {
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" {
+		return u.Host + "/log"
+	}
+	return eventlog.DefaultOrigin
 }
 
 func (a *App) component(name string) *slog.Logger { return a.opt.Logger.With("component", name) }
@@ -175,7 +186,7 @@ func (a *App) compose(ctx context.Context) error {
 	a.web = web.New(web.Options{
 		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: sources, Hub: a.hub, Metrics: a.tsdb,
 		Telemetry: a.watch, Chains: a.chain, Drills: drills{a.play}, Logger: a.component("web"), Clock: a.millis,
-		Site: c.Organisation, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
+		Site: c.Organisation, StatusTitle: c.Status.Title, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
 		Ready: a.ready.Load,
 	})
 	a.auth.OnRevoke(func(owner string) { a.hub.EndOwner(owner, "Your access has changed. Sign in again.") })
@@ -194,10 +205,19 @@ func (a *App) URL() string {
 	if u := a.opt.Config.PublicURL; u != "" {
 		return strings.TrimSuffix(u, "/")
 	}
-	host, port, _ := net.SplitHostPort(a.Addr())
-	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
-		host = "localhost" // passkeys need a name; an address has none
-		if ip.Equal(net.IPv4(127, 0, 0, 1)) && !localhostIsHere(port) {
+	return LocalURL(a.Addr())
+}
+
+// LocalURL is the address by which people on this machine open a server that
+// listens on addr: by the name localhost, because passkeys need a name.
+func LocalURL(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "http://" + addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+		if ip.Equal(net.IPv4(127, 0, 0, 1)) && !localhostIsHere() {
 			host = "127.0.0.1"
 		}
 	}
@@ -205,7 +225,7 @@ func (a *App) URL() string {
 }
 
 // localhostIsHere reports whether the name localhost leads to IPv4 loopback on this machine.
-func localhostIsHere(string) bool {
+func localhostIsHere() bool {
 	ips, err := net.LookupHost("localhost")
 	if err != nil {
 		return false

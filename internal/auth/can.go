@@ -122,7 +122,7 @@ func Can(a Actor, action Action, subject Subject) bool {
 func (a Action) Changes() bool { return !strings.HasPrefix(string(a), "view_") }
 
 // ForTopic returns the action and the subject that subscribing to a live topic
-// takes: "wall", "chains", "board", "incident/<n>", "status" and
+// takes: "wall", "chains", "board", "signals", "incident/<n>", "status" and
 // "status/<audience>". ok is false for every other name.
 func ForTopic(topic string) (action Action, subject Subject, ok bool) {
 	head, rest, deep := strings.Cut(topic, "/")
@@ -135,6 +135,8 @@ func ForTopic(topic string) (action Action, subject Subject, ok bool) {
 		return ViewChains, Subject{}, true
 	case topic == "board":
 		return ViewBoard, Subject{}, true
+	case topic == "signals":
+		return ViewSignals, Subject{}, true
 	case head == "incident" && deep:
 		return ViewRoom, Subject{}, true
 	case head == "status":

@@ -225,6 +225,9 @@ func (c *Config) applyEnvironment(env map[string]string) (problems Problems) {
 	return problems
 }
 
+// ofVerify are variables that tocsin verify reads.
+var ofVerify = map[string]bool{"TOCSIN_TOKEN": true, "TOCSIN_VERIFY_STATE": true}
+
 // Strays returns the TOCSIN_ variables of environ that are no setting, each with
 // the nearest one: worth a warning, since a misspelt variable is silent.
 func Strays(environ []string) (notes []string) {
@@ -236,7 +239,7 @@ func Strays(environ []string) (notes []string) {
 	}
 	for _, line := range environ {
 		name, _, _ := strings.Cut(line, "=")
-		if _, ok := known[name]; ok || !strings.HasPrefix(name, prefix) || name == fileVariable {
+		if _, ok := known[name]; ok || !strings.HasPrefix(name, prefix) || name == fileVariable || ofVerify[name] {
 			continue
 		}
 		note := name + " is no setting and is ignored"

@@ -53,7 +53,14 @@ type Problem struct {
 	Title    string   `json:"title"`
 	Status   int      `json:"status"`
 	Detail   string   `json:"detail"`
+	Code     string   `json:"code"`
 	Problems []string `json:"problems,omitempty"`
+}
+
+// problemCodes are the stable words for programs.
+var problemCodes = map[int]string{
+	http.StatusBadRequest: "bad_delivery", http.StatusUnauthorized: "unknown_key", http.StatusForbidden: "wrong_kind", http.StatusNotFound: "unknown_kind",
+	http.StatusRequestEntityTooLarge: "body_too_large", http.StatusTooManyRequests: "too_many", http.StatusServiceUnavailable: "unavailable",
 }
 
 // PagerDutyReply is every answer of PagerDuty's Events v2.
@@ -205,7 +212,7 @@ func (g *Gate) down(ctx context.Context, source string, err error) Reply {
 }
 
 func problem(status int, after time.Duration, detail string) Reply {
-	return Reply{Status: status, RetryAfter: after, Position: -1, Body: Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}}
+	return Reply{Status: status, RetryAfter: after, Position: -1, Body: Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: problemCodes[status]}}
 }
 
 func invalidEvent(status int, errs ...string) Reply {

@@ -16,7 +16,7 @@ import (
 
 // ErrBusy is returned by Snapshot when the store never was quiet for as long as
 // the copy takes.
-var ErrBusy = errors.New("the store was written all the time while it was copied; try again, or take the copy through the server (tocsin backup)")
+var ErrBusy = errors.New("the store was written all the time while it was copied; try again at a quieter moment, or stop the server for the copy")
 
 const (
 	snapshotTries  = 40
