@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/chain"
@@ -176,6 +177,7 @@ func (s *Server) command(c *call, n int64, id string, cmd incident.Command) erro
 // signal, the id behind a chain's name. It judges what needs a particular right.
 func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Command, error) {
 	me := func(p string) (string, error) {
+		p = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(p), "@")) // the composer writes @ana
 		if p != "me" {
 			return p, s.knownPerson(p)
 		}
@@ -193,7 +195,7 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 		k.Person, err = me(k.Person)
 		return k, err
 	case incident.ReleaseRole:
-		if k.Person == "me" {
+		if strings.TrimPrefix(k.Person, "@") == "me" {
 			k.Person, err = me(k.Person)
 		}
 		return k, err

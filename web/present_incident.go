@@ -213,6 +213,9 @@ func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 		text.WriteString(p.Text)
 	}
 	out.Text = text.String()
+	if rest, ok := strings.CutPrefix(out.Text, out.From+" → "+out.To); ok && out.From != "" && (out.Kind == "severity" || out.Kind == "status") {
+		out.Text = strings.TrimPrefix(rest, ": ") // the pair is drawn, not written
+	}
 	return out
 }
 
