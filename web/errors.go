@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -55,6 +56,7 @@ var faults = []struct {
 	{room.ErrBusy, 503, "busy", "Too many commands are waiting for this incident. Try again in a moment; nothing was written."},
 	{room.ErrContended, 503, "busy", "Others kept changing this incident. Try again; nothing was written."},
 	{eventlog.ErrBusy, 503, "busy", "The log is taking all it can. Try again in a moment; nothing was written."},
+	{eventlog.ErrTooLarge, 413, "too_large", "This is more than the log takes at once. Shorten it or send it in parts."},
 	{eventlog.ErrRedacted, 422, "nothing_to_redact", "This event is blanked already, or it is a redaction itself."},
 	{eventlog.ErrNotFound, 404, "not_found", "The log has no such event or tile."},
 	{eventlog.ErrUncertain, 503, "uncertain", "The store failed while writing and it is not known whether this is saved. Send the same command with the same id again: it is never done twice."},
@@ -181,6 +183,10 @@ func badJSON(err error) error {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
 	switch {
+	case errors.Is(err, io.EOF):
+		return refusal("bad_json", "The body is empty. Send a JSON object.")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return refusal("bad_json", "The body is not JSON: it ended early.")
 	case errors.As(err, &syntax):
 		return refusal("bad_json", fmt.Sprintf("The body is not JSON: it breaks at byte %d.", syntax.Offset))
 	case errors.As(err, &typ):

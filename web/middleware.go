@@ -1,7 +1,9 @@
 package web
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -15,6 +17,11 @@ import (
 // policy allows only what is served from here; styles and scripts are files.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+
+const (
+	bodyWait = time.Minute // for the whole body of a request
+	drained  = 8 << 20     // bytes read and dropped of a body that is too large
+)
 
 func (s *Server) middleware() {
 	s.echo.Use(middleware.RequestID())
@@ -30,8 +37,12 @@ func (s *Server) middleware() {
 			if c.Request().TLS != nil || strings.HasPrefix(s.PublicURL, "https://") {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
 			}
-			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxBody+2) // a handler sees that there is too much before this cuts off
-			began := time.Now()
+			began, whole := time.Now(), c.Request().Body
+			if whole != http.NoBody {
+				// Whoever does not finish sending holds nothing of ours for long.
+				_ = http.NewResponseController(c.Response()).SetReadDeadline(began.Add(bodyWait))
+				c.Request().Body = http.MaxBytesReader(c.Response(), whole, maxBody+2) // a handler sees that there is too much before this cuts off
+			}
 			defer func() {
 				if p := recover(); p != nil {
 					if p == http.ErrAbortHandler {
@@ -43,7 +54,16 @@ func (s *Server) middleware() {
 				}
 				s.limits.seen(c.Request().Method, c.Path(), c.Response().Status, time.Since(began))
 			}()
-			if err = next(c); err != nil {
+			if c.Request().ContentLength > maxBody {
+				err = errTooBig
+			} else {
+				err = next(c)
+			}
+			if errors.Is(err, errTooBig) {
+				// Many clients read the answer only after they have sent everything.
+				_, _ = io.CopyN(io.Discard, whole, drained)
+			}
+			if err != nil {
 				s.handleError(err, c)
 				// Only the route is logged: an address may carry a key or a link.
 				s.Logger.Log(c.Request().Context(), slog.LevelDebug, "request refused", "method", c.Request().Method, "route", c.Path(), "status", c.Response().Status)
