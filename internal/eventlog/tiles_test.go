@@ -275,12 +275,15 @@ func TestVerifyRemote(t *testing.T) {
 		return Verify(t.Context(), Remote(s.URL+"/", token, s.Client()), o)
 	}
 	r, err := check(truth, "right", VerifyOptions{})
-	if err != nil || r.Leaves != 701 || r.Streams == 0 || !r.Learned || len(r.Notes) != 1 {
+	if err != nil || r.Leaves != 701 || r.Payloads != 0 || r.Streams == 0 || !r.Learned || !strings.Contains(r.String(), "payloads were not checked") {
 		t.Errorf("with a token: %+v, %v", r, err)
 	}
 	r, err = check(truth, "", VerifyOptions{Known: &r.Checkpoint})
-	if err != nil || r.Leaves != 0 || r.Learned || r.Known == nil {
+	if err != nil || r.Leaves != 0 || r.Learned || r.Known == nil || !strings.Contains(r.String(), "leaves were not read") {
 		t.Errorf("without a token: %+v, %v", r, err)
+	}
+	if r, err = check(truth, "wrong", VerifyOptions{}); err == nil || errors.As(err, new(*Bad)) || !strings.Contains(err.Error(), "give a token that may read the log") {
+		t.Errorf("with a token that may not: %+v, %v", r, err)
 	}
 	_, err = check(at(TilePath+"entries/001", 30), "right", VerifyOptions{})
 	wantBad(t, err, 256, "not the one that its tile hashes")

@@ -21,8 +21,8 @@ const (
 
 // Remote is the log of a server: its checkpoint, its key (KeyPath) and its tiles.
 // With a token that may read entries every leaf is recomputed, else only hashes
-// are. Payloads are not part of tiles and are not checked. A nil client is
-// http.DefaultClient; give one with a timeout.
+// are; a token that may not is an error. Payloads are not part of tiles and are
+// not checked; the report's notes say so. A nil client is http.DefaultClient; give one with a timeout.
 func Remote(base, token string, client *http.Client) Source {
 	if client == nil {
 		client = http.DefaultClient
@@ -99,13 +99,19 @@ func (s *remoteSource) walk(ctx context.Context, c *check) error {
 		if open {
 			t.Level = EntriesLevel
 			bundle, err := s.get(ctx, TilePath+t.Path())
-			if errors.Is(err, errDenied) && from == 0 {
+			switch {
+			case errors.Is(err, errDenied) && s.token != "":
+				// Not quietly less than was asked for.
+				return fmt.Errorf("read the events with this token: %w; give a token that may read the log, or none to check hashes only", err)
+			case errors.Is(err, errDenied) && from == 0:
 				open = false
-			} else if err != nil {
+			case err != nil:
 				return err
-			} else if err := c.bundle(bundle, tile); err != nil {
-				c.fault(from, "%v", err)
-				return errStop
+			default:
+				if err := c.bundle(bundle, tile); err != nil {
+					c.fault(from, "%v", err)
+					return errStop
+				}
 			}
 		}
 		if !open {
@@ -113,7 +119,7 @@ func (s *remoteSource) walk(ctx context.Context, c *check) error {
 		}
 	}
 	if open {
-		c.note("payloads were not checked: a server shows leaves only; verify its data directory for that")
+		c.note("payloads were not checked, nor whether each blanked one was blanked by an event, nor the indexes: a server shows leaves only; verify its data directory for that")
 	} else {
 		c.note("leaves were not read (no token that may read entries): the hashes form the signed tree, what they stand for was not checked")
 	}
