@@ -113,8 +113,11 @@ func idRune(r rune) rune {
 
 // schemaOf describes a Go type as JSON Schema 2020-12; named structs go into schemas.
 func schemaOf(t reflect.Type, schemas map[string]any) any {
-	if t == reflect.TypeFor[json.RawMessage]() {
+	switch t {
+	case reflect.TypeFor[json.RawMessage]():
 		return map[string]any{}
+	case reflect.TypeFor[commandRequest]():
+		return commandSchema(schemas)
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -13,7 +13,7 @@ type DraftUpdate struct {
 
 // EditUpdate changes what is given and leaves the rest. It drops an approval.
 type EditUpdate struct {
-	Update     string            `json:"update"`
+	Update     string            `json:"update,omitempty"`
 	Text       string            `json:"text,omitempty"`
 	Headline   string            `json:"headline,omitempty"`
 	Phase      string            `json:"phase,omitempty"`
@@ -25,26 +25,26 @@ type EditUpdate struct {
 // most one person holds a role; the approval then says so. An empty Update
 // means the only one that waits.
 type ApproveUpdate struct {
-	Update string `json:"update"`
+	Update string `json:"update,omitempty"`
 }
 
 // PublishUpdate tells the audience. Only an approved update can be published;
 // NextDue (unix ms), when given, is when the next one is promised. An empty
 // Update means the only one that is approved.
 type PublishUpdate struct {
-	Update  string `json:"update"`
+	Update  string `json:"update,omitempty"`
 	NextDue int64  `json:"next_due,omitempty"`
 }
 
 // DiscardUpdate throws a draft away.
 type DiscardUpdate struct {
-	Update string `json:"update"`
+	Update string `json:"update,omitempty"`
 }
 
 // RetractUpdate takes back what is not out yet. A published update cannot be
 // taken back: the refusal says to publish a correction.
 type RetractUpdate struct {
-	Update string `json:"update"`
+	Update string `json:"update,omitempty"`
 }
 
 // AttachSignal joins a signal to the incident, with what is known of it.

@@ -24,13 +24,13 @@ type HandOverRole struct {
 // AcceptHandOver takes an offered role. Only the person named may; an empty
 // Role means the only one offered to that person.
 type AcceptHandOver struct {
-	Role string `json:"role"`
+	Role string `json:"role,omitempty"`
 }
 
 // DeclineHandOver refuses an offered role, or, given by who offered it or by
 // the holder, takes the offer back.
 type DeclineHandOver struct {
-	Role string `json:"role"`
+	Role string `json:"role,omitempty"`
 }
 
 // AddNote writes on the timeline.

@@ -68,6 +68,17 @@ func Blueprint(name string) (c Command, ok bool) {
 	return shapes[i].zero, true
 }
 
+// Arguments are the names of the arguments that ParseCommand takes for a
+// command, in a fixed order; nil for a name that it does not take. The caller
+// owns the slice.
+func Arguments(name string) []string {
+	i := slices.IndexFunc(shapes, func(s shape) bool { return s.name == name })
+	if i < 0 {
+		return nil
+	}
+	return slices.Clone(shapes[i].args)
+}
+
 // Internal is true for the commands that only the program's own followers give,
 // and that nobody outside may: they tell an incident what other streams say.
 func Internal(name string) bool {
