@@ -8,7 +8,7 @@ ASSET_SRC  := $(shell find web/assets/src web/build.mjs web/package.json -type f
 GOBIN      := $(shell $(GO) env GOPATH)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build generate test unit e2e lint race fuzz bench screenshots tools clean
+.PHONY: help run demo build desktop generate test unit e2e lint race fuzz bench screenshots tools clean
 
 ## help: list the targets
 help:
@@ -25,6 +25,10 @@ demo: build
 ## build: the one binary, bin/tocsin
 build: web/assets/dist/app.js
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/tocsin ./cmd/tocsin
+
+## desktop: the program with a window, bin/tocsin-desktop; on Linux it needs libgtk-3-dev libwebkit2gtk-4.1-dev
+desktop: web/assets/dist/app.js
+	$(GO) build -tags desktop,production,webkit2_41 -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/tocsin-desktop ./desktop
 
 web/node_modules/.stamp: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error

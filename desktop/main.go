@@ -16,6 +16,9 @@ func main() { os.Exit(run(context.Background())) }
 // run shows the room, or the reason why there is none, until the window closes;
 // then it stops the room. The exit status is 1 when anything failed.
 func run(ctx context.Context) int {
+	if err := speak(); err != nil {
+		slog.Error("choose a language for the window", "err", err)
+	}
 	room, err := open(ctx, os.Environ())
 	if err != nil {
 		// Whoever clicked on an icon sees no standard error.

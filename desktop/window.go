@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/runtime"
 
 	"github.com/tocsin-ops/tocsin/internal/app"
+	"github.com/tocsin-ops/tocsin/store/bolt"
 )
 
 // show opens the one window and returns when it is closed: by its user, by a
@@ -26,8 +28,8 @@ func show(index http.Handler, ended <-chan struct{}) error {
 	defer close(closed)
 	return wails.Run(&options.App{
 		Title:     "Tocsin",
-		Width:     1360,
-		Height:    860,
+		Width:     1280,
+		Height:    720,
 		MinWidth:  390,
 		MinHeight: 500,
 		// The ground of the pages, so that nothing flashes white before they come.
@@ -84,7 +86,11 @@ func entrance(a *app.App) http.Handler {
 
 // refused says why there is no room. The reader is the operator.
 func refused(err error) http.Handler {
-	return only("/", func(w http.ResponseWriter, _ *http.Request) { index{Problem: err.Error()}.write(w) })
+	text := err.Error()
+	if errors.Is(err, bolt.ErrLocked) {
+		text = "It is open already. Use the other window, or close it first."
+	}
+	return only("/", func(w http.ResponseWriter, _ *http.Request) { index{Problem: text}.write(w) })
 }
 
 func only(path string, f http.HandlerFunc) http.Handler {
