@@ -8,9 +8,9 @@
 // given always has the scenario's own spacing, at any speed, and the same findings come at every play. Those times end at the present: the
 // scenario's last moment is when the play will end, so nothing ever lies in the future, and at speed 1 scenario and wall are the same.
 //
-// What leaves towards people is of the wall: what the detectors of this package find and measure is stamped with the moment at which it was
-// played, as are notes, so that response times are those of the people who respond, and charts move at their right edge. Two moments of
-// the scenario may fall on one millisecond; of their samples the last one stays.
+// What leaves towards people is of the wall: what is found and measured is stamped with the moment at which it was played, as are notes, so
+// that response times are those of the people who respond, and charts move at their right edge. For chains telemetry does that (it shows a
+// Manual chain as of now), for bridges this package. A bridge's samples come at most ten times a second; the newest values stay.
 //
 // Before the start, the scenario's quiet minutes are given to monitors of our own, whose samples go to the charts with their own spacing
 // and end at the start: a chart has a before.
