@@ -13,6 +13,7 @@ export function startComposer() {
   const refusal = $("#composer-refusal", form);
   const pending = $("#pending");
   const number = form.dataset.incident;
+  list.tabIndex = 0; // it scrolls, so a keyboard must be able to
   const draftKey = `draft/${number}`;
   const pastKey = `past/${number}`;
   let items = [];
