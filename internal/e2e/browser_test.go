@@ -138,7 +138,7 @@ func (w *window) heard(ev any) {
 
 // unreachable is how the browser itself says that the server is away; a page
 // cannot keep it from saying so.
-var unreachable = regexp.MustCompile(`ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_CONNECTION_CLOSED|ERR_EMPTY_RESPONSE|ERR_TIMED_OUT|ERR_CONNECTION_TIMED_OUT|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|ERR_INCOMPLETE_CHUNKED|WebSocket connection to .* failed|status of 503`)
+var unreachable = regexp.MustCompile(`ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_CONNECTION_CLOSED|ERR_EMPTY_RESPONSE|ERR_TIMED_OUT|ERR_CONNECTION_TIMED_OUT|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|ERR_INCOMPLETE_CHUNKED|ERR_SOCKET_NOT_CONNECTED|WebSocket connection to .* failed|status of 503`)
 
 // allow lets the browser complain about what matches from now on; nil ends it.
 func (w *window) allow(what *regexp.Regexp) {
