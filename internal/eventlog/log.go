@@ -194,10 +194,14 @@ func (l *Log) Origin() string { return l.signer.Name() }
 // followers wake here too. It returns nil when ctx ends, and an error when the
 // store is closed or the stored checkpoint is not ours.
 func (l *Log) Run(ctx context.Context) error {
-	l.mu.Lock()
-	from := l.rev
-	l.mu.Unlock()
 	for ctx.Err() == nil {
+		from, err := l.catchUp(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("watch log: %w", err)
+		}
 		for change, err := range l.db.Watch(ctx, []byte(keyHead), from) {
 			switch {
 			case ctx.Err() != nil:
@@ -214,22 +218,24 @@ func (l *Log) Run(ctx context.Context) error {
 				}
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		kv, err := l.db.Get(ctx, []byte(keyHead))
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("watch log: %w", err)
-		}
-		if err := l.see(kv.Key, kv.Value, kv.Rev); err != nil {
-			return err
-		}
-		from = kv.Rev
 	}
 	return nil
+}
+
+// catchUp reads the head and returns a revision to watch from. It is the
+// store's newest one, asked for before the head is read: the head itself may
+// have been written long before the oldest change that the store still keeps.
+func (l *Log) catchUp(ctx context.Context) (from int64, err error) {
+	if r, ok := l.db.(store.Revisioner); ok {
+		if from, err = r.Revision(ctx); err != nil {
+			return 0, err
+		}
+	}
+	kv, err := l.db.Get(ctx, []byte(keyHead))
+	if err != nil {
+		return 0, err
+	}
+	return max(from, kv.Rev), l.see(kv.Key, kv.Value, kv.Rev)
 }
 
 func (l *Log) see(key, value []byte, rev int64) error {
