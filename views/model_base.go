@@ -47,6 +47,7 @@ type Action struct {
 	On      int64          // number of the incident the command goes to; 0 = the incident of the page
 	Href    string         // when Command is empty: local address to go to
 	Ask     string         // a question to confirm first; "" = act at once
+	Need    string         // argument that the question asks for in words; "" = a plain yes is enough
 	Undo    *Action        // inverse command offered in the confirmation toast; nil = no inverse
 	Tone    string         // "" plain, "main" the thing to do, "grave" hard to take back
 }

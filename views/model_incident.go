@@ -32,13 +32,14 @@ type Strip struct {
 	ImpactAt   int64    // impact began, unix ms, 0 = unknown
 	DetectedAt int64    // detected, unix ms, 0 = unknown
 	DeclaredAt int64    // declared, unix ms
-	ResolvedAt int64    // resolved, unix ms, 0 = open; stops the elapsed clock
+	ResolvedAt int64    // resolved or merged, unix ms, 0 = open; stops the elapsed clock
 	Commander  string   // display name of the commander, "" = vacant
 	Deputy     string   // display name of the deputy, "" = vacant
 	Vacant     []string // names of roles that should be held and are not
 	Trend      string   // "" unknown, "worse", "same", "better"
 	TrendText  string   // why: "outflow falling since 22:41"; "" = none
 	MergedInto int64    // number of the incident this one was merged into, 0 = not merged
+	Actions    []Action // what can be done with the whole incident once it is over: review done, reopen
 }
 
 // Facts is what is known: summary, newest decisions, what is hit. Region id: incident-facts.
@@ -141,7 +142,7 @@ type Task struct {
 	Handle   string // assignee's handle
 	AddedAt  int64  // unix ms
 	DoneAt   int64  // unix ms, 0 = open
-	Action   Action // complete, or reopen
+	Action   Action // complete, or reopen; without a Command it cannot be ticked
 }
 
 // Roles lists who has what. Region id: roles.

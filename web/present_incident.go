@@ -62,7 +62,39 @@ func (s *Server) presentStrip(st incident.State) views.Strip {
 	for _, r := range incident.Vacancies(st) {
 		out.Vacant = append(out.Vacant, r.Title())
 	}
+	if merged(st) && out.ResolvedAt == 0 {
+		out.ResolvedAt = mergedAt(st)
+	}
+	out.Actions = endActions(st)
 	return out
+}
+
+// merged incidents take notes only: nothing on their page offers more.
+func merged(st incident.State) bool { return st.MergedInto != 0 }
+
+func mergedAt(st incident.State) int64 {
+	for _, e := range st.Timeline.Newest() {
+		if e.Type == (incident.Merged{}).Type() {
+			return e.At
+		}
+	}
+	return 0
+}
+
+// endActions is what can be done with an incident that is over.
+func endActions(st incident.State) []views.Action {
+	if merged(st) || st.Status.Rank() < incident.StatusResolved.Rank() {
+		return nil
+	}
+	number := "#" + strconv.FormatInt(st.Number, 10)
+	reopen := act("Reopen", "reopen", nil)
+	reopen.Ask, reopen.Need, reopen.Tone = "What shows that "+number+" is not over? Write one sentence.", "reason", "grave"
+	if st.Status == incident.StatusReviewed {
+		return []views.Action{reopen}
+	}
+	done := act("Review done", "review_done", nil)
+	done.Ask, done.Tone = "Is the review of "+number+" written and agreed? The incident is closed with it.", "main"
+	return []views.Action{done, reopen}
 }
 
 func (s *Server) decisions(st incident.State, limit int) []views.Statement {
@@ -197,13 +229,16 @@ func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 		case incident.PartLink:
 			out.Link = &views.Link{Text: p.Text, URL: p.Ref}
 		case incident.PartSeverity, incident.PartStatus:
+			if e.Kind == incident.KindSignal {
+				break // severities of signals, perhaps of several
+			}
 			if out.From == "" && out.To == "" {
 				out.To = p.Ref
 			} else if out.From == "" {
 				out.From, out.To = out.To, p.Ref
 			}
 		case incident.PartSignal:
-			if e.Type == "incident.signals_attached" && len(out.Actions) < 1 && attached(st, p.Ref) && signalParts(e) == 1 {
+			if e.Type == "incident.signals_attached" && len(out.Actions) < 1 && !merged(st) && attached(st, p.Ref) && signalParts(e) == 1 {
 				detach := act("Detach", "detach_signal", map[string]any{"signal": p.Ref})
 				undo := act("Attach again", "attach_signal", map[string]any{"signal": p.Ref})
 				detach.Undo = &undo
@@ -265,7 +300,7 @@ func (s *Server) presentRoomSignals(st incident.State) views.RoomSignals {
 		out.Signals = append(out.Signals, views.Signal{
 			ID: g.ID, Source: s.sourceName(g.Source), Kind: g.Kind, Subject: g.Subject, Title: cmp.Or(g.Title, g.ID), Reason: cmp.Or(g.Reason, g.Correlation),
 			Severity: string(g.Severity), State: cmp.Or(g.State, "open"), Acknowledged: g.Acknowledged, OpenedAt: g.OpenedAt, ClearedAt: g.ClearedAt,
-			LastAt: g.LastAt, Count: int(g.Count), Incident: st.Number, Drill: st.Drill, Actions: []views.Action{detach},
+			LastAt: g.LastAt, Count: int(g.Count), Incident: st.Number, Drill: st.Drill, Actions: unlessMerged(st, detach),
 		})
 	}
 	return out
@@ -281,6 +316,10 @@ func (s *Server) presentTasks(st incident.State) views.Tasks {
 			v := views.Task{ID: t.ID, Title: t.Title, Handle: t.Assignee, Assignee: s.person(t.Assignee), AddedAt: t.At, DoneAt: t.DoneAt}
 			if t.Redacted {
 				v.Title = "[redacted]"
+			}
+			if merged(st) {
+				out.Tasks = append(out.Tasks, v)
+				continue
 			}
 			complete, reopen := act("Done", "complete_task", map[string]any{"task": t.ID}), act("Reopen", "reopen_task", map[string]any{"task": t.ID})
 			if done {
@@ -308,20 +347,31 @@ func (s *Server) presentRoles(st incident.State) views.Roles {
 			release := act("Release", "release_role", map[string]any{"role": string(r), "person": a.Person})
 			again := act("Assign again", "assign_role", map[string]any{"role": string(r), "person": a.Person})
 			release.Undo = &again
-			role.Holders = append(role.Holders, views.Holder{Handle: a.Person, Name: s.person(a.Person), Since: a.Since, Release: &release})
+			holder := views.Holder{Handle: a.Person, Name: s.person(a.Person), Since: a.Since}
+			if !merged(st) {
+				holder.Release = &release
+			}
+			role.Holders = append(role.Holders, holder)
 		}
 		for _, h := range st.PendingHandovers {
 			if h.Role == r {
 				role.Holders = append(role.Holders, views.Holder{Handle: h.To, Name: s.person(h.To), Since: h.At, Pending: true})
 			}
 		}
-		if len(role.Holders) == 0 || !r.Single() {
+		if !merged(st) && (len(role.Holders) == 0 || !r.Single()) {
 			take := act("I take it", "assign_role", map[string]any{"role": string(r), "person": "me"})
 			role.Take = &take
 		}
 		out.Roles = append(out.Roles, role)
 	}
 	return out
+}
+
+func unlessMerged(st incident.State, list ...views.Action) []views.Action {
+	if merged(st) {
+		return nil
+	}
+	return list
 }
 
 func (s *Server) presentLinks(st incident.State) views.Links {
@@ -365,7 +415,7 @@ func (s *Server) presentComms(st incident.State) views.Comms {
 				}
 				discard := act("Discard", "discard_update", map[string]any{"update": u.ID})
 				discard.Ask, discard.Tone = "Discard the draft "+u.ID+"?", "grave"
-				d.Actions = append(d.Actions, discard)
+				d.Actions = unlessMerged(st, append(d.Actions, discard)...)
 				line.Drafts = append(line.Drafts, d)
 			}
 		}

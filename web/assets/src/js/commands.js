@@ -23,7 +23,11 @@ async function press(button) {
     undo = button.dataset.undo ? JSON.parse(button.dataset.undo) : null;
   } catch { return; }
   const label = button.getAttribute("aria-label") || button.textContent.trim();
-  if (button.dataset.ask && !(await ask(button.dataset.ask, button.textContent.trim() || label))) return;
+  if (button.dataset.ask) {
+    const said = await ask(button.dataset.ask, button.textContent.trim() || label, { text: !!button.dataset.need });
+    if (!said) return;
+    if (button.dataset.need) args[button.dataset.need] = said;
+  }
   button.setAttribute("aria-busy", "true");
   button.disabled = true;
   try {

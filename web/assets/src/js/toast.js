@@ -18,17 +18,24 @@ export function toast(text, { refused = false, verb = "", act = null, stay = 0 }
   }
 }
 
-// ask shows a question and resolves to the answer.
-export function ask(question, verb = "Yes") {
+// ask shows a question and resolves to the answer: true or false, or, when words are wanted, the words or false.
+export function ask(question, verb = "Yes", { text = false } = {}) {
   return new Promise((done) => {
     const dialog = make("dialog", { class: "sheet ask", "aria-labelledby": "ask-words" });
     const answer = (yes) => { dialog.close(); dialog.remove(); done(yes); };
-    dialog.append(
+    const field = text ? make("textarea", { rows: "2", maxlength: "2000", required: true, autofocus: true, "aria-labelledby": "ask-words" }) : null;
+    const agree = () => {
+      const words = field?.value.trim();
+      if (field && !words) field.focus();
+      else answer(words ?? true);
+    };
+    dialog.append(...[
       make("p", { id: "ask-words" }, question),
+      field,
       make("div", { class: "acts" },
-        make("button", { type: "button", class: "act", autofocus: true, onclick: () => answer(false) }, "Not now"),
-        make("button", { type: "button", class: "act main", onclick: () => answer(true) }, verb)),
-    );
+        make("button", { type: "button", class: "act", autofocus: !text, onclick: () => answer(false) }, "Not now"),
+        make("button", { type: "button", class: "act main", onclick: agree }, verb)),
+    ].filter(Boolean));
     dialog.addEventListener("cancel", (event) => { event.preventDefault(); answer(false); });
     document.body.append(dialog);
     dialog.showModal();
