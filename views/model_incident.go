@@ -46,6 +46,7 @@ type Strip struct {
 type Facts struct {
 	Number     int64       // incident number
 	Summary    string      // plain sentences; "" = not written yet
+	Moved      bool        // merged into another incident: nothing more is written here
 	Decisions  []Statement // newest first, at most 3
 	Components []string    // components hit
 	Chains     []string    // chain names hit

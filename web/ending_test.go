@@ -27,8 +27,8 @@ func TestMergedPage(t *testing.T) {
 
 	h.cmd(n, incident.Merge{Into: stays})
 	to := "#" + strconv.FormatInt(stays, 10)
-	ana.get(path).want(200).has("merged into "+to, `href="/incidents/`+strconv.FormatInt(stays, 10)+`"`, `data-open="false"`, "Write a note; anything else goes to "+to).
-		hasNot("data-command=\"", "no commander", `data-command="reopen"`)
+	ana.get(path).want(200).has("merged into "+to, `href="/incidents/`+strconv.FormatInt(stays, 10)+`"`, `data-open="false"`, "Write a note; for anything else go to "+to).
+		hasNot("data-command=\"", "no commander", "/summary</code>", `data-command="reopen"`)
 	ana.get("/incidents/" + strconv.FormatInt(stays, 10)).want(200).has("was merged into this one")
 
 	ana.json("POST", path+"/line", map[string]any{"line": "seen here too"}).want(200)

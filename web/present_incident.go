@@ -122,7 +122,7 @@ func said(e incident.Entry) string {
 
 func (s *Server) presentFacts(st incident.State) views.Facts {
 	out := views.Facts{
-		Number: st.Number, Summary: st.Summary, Decisions: s.decisions(st, 3), Components: st.Components,
+		Number: st.Number, Summary: st.Summary, Moved: merged(st), Decisions: s.decisions(st, 3), Components: st.Components,
 		ImpactAt: st.ImpactBeganAt, DetectedAt: st.DetectedAt, DeclaredAt: st.DeclaredAt, ResolvedAt: st.ResolvedAt, Validation: st.Validation,
 	}
 	for _, c := range st.Chains {

@@ -65,6 +65,7 @@ func Pages() map[string]templ.Component {
 		"room-new":       views.IncidentView(newRoom()),
 		"room-long":      views.IncidentView(longRoom()),
 		"room-resolved":  views.IncidentView(resolvedRoom()),
+		"room-merged":    views.IncidentView(mergedRoom()),
 		"incidents":      views.IncidentsView(views.IncidentsPage{Base: base("Incidents", "incidents", "board"), Filter: views.IncidentFilter{Status: "all"}, Rows: append(rows(3), recent().Rows...), Total: 7, Next: "/incidents?before=30"}),
 		"declare":        views.DeclareView(declare()),
 		"signals":        views.SignalsView(views.SignalsPage{Base: base("Signals", "signals", "signals"), Show: "all", List: views.SignalList{Show: "all", Signals: append(looseSignals(), roomSignals().Signals...)}}),

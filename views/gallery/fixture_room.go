@@ -167,5 +167,17 @@ func resolvedRoom() views.IncidentPage {
 	p := roomPage()
 	p.Strip.Status, p.Strip.ResolvedAt, p.Strip.Trend = "resolved", ago(2*m), ""
 	p.Facts.ResolvedAt, p.Facts.Validation = ago(2*m), "Deposits of 10 USDC credited on all three chains within 4 minutes; withdrawals reconciled against the ledger, difference 0."
+	p.Strip.Actions = []views.Action{{Label: "Review done", Command: "review_done", Ask: "Is the review of #42 written and agreed? The incident is closed with it.", Tone: "main"}, {Label: "Reopen", Command: "reopen", Ask: "What shows that #42 is not over? Write one sentence.", Need: "reason", Tone: "grave"}}
+	return p
+}
+
+func mergedRoom() views.IncidentPage {
+	p := newRoom()
+	p.Strip.MergedInto, p.Strip.ResolvedAt, p.Strip.Vacant = 42, ago(4*s), nil
+	p.Waiting, p.Mine, p.Facts.Moved = views.Waiting{}, nil, true
+	for i := range p.Roles.Roles {
+		p.Roles.Roles[i].Take = nil
+	}
+	p.Tasks = views.Tasks{Number: 43, Tasks: []views.Task{{ID: "T1", Title: "Ask the validators", AddedAt: ago(7 * s)}}}
 	return p
 }
