@@ -228,6 +228,7 @@ func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 			continue
 		case incident.PartLink:
 			out.Link = &views.Link{Text: p.Text, URL: p.Ref}
+			continue // drawn beside the words
 		case incident.PartSeverity, incident.PartStatus:
 			if e.Kind == incident.KindSignal {
 				break // severities of signals, perhaps of several
