@@ -219,10 +219,24 @@ func (w *window) stale() time.Duration {
 
 func quote(s string) string { b, _ := json.Marshal(s); return string(b) }
 
-// types sends letters to whatever has the focus.
+// types presses a key for each letter, as a keyboard does: what the page does
+// with the key comes before the letter.
 func (w *window) types(text string) {
 	w.t.Helper()
-	must(w.t, chromedp.Do(w.ctx, chromedp.KeyEvent(text)))
+	for _, r := range text {
+		k := key{name: string(r), text: string(r)}
+		switch {
+		case r == ' ':
+			k = space
+		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
+			k = letter(string(r))
+		case r >= '0' && r <= '9':
+			k.code, k.number = "Digit"+string(r), int64(r)
+		case r == '/' || r == '?':
+			k.code, k.number = "Slash", 191
+		}
+		w.press(k)
+	}
 }
 
 // key is a key by its DOM name.
@@ -338,3 +352,7 @@ func (w *window) reduceMotion() {
 	_, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}})
 	must(w.t, err)
 }
+
+// refused is how the browser notes an answer that says no; the page shows the
+// sentence, and cannot keep the browser from noting it.
+var refused = regexp.MustCompile(`status of 422`)

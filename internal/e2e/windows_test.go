@@ -52,8 +52,6 @@ func (w *window) writes(line string) {
 	w.t.Helper()
 	must(w.t, chromedp.Do(w.ctx, chromedp.Focus(chromedp.CSS("#composer-line"))))
 	w.types(line)
-	w.press(escape) // closes a list of completions, if there is one
-	must(w.t, chromedp.Do(w.ctx, chromedp.Focus(chromedp.CSS("#composer-line"))))
 	w.press(enter)
 	w.sees("has sent “"+line+"”", `document.querySelector("#pending").children.length === 0 || !document.querySelector("#composer-refusal").hidden`, patience)
 	if said := js[string](w, `document.querySelector("#composer-refusal").hidden ? "" : document.querySelector("#composer-refusal").innerText`); said != "" {
