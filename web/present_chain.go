@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,39 +27,14 @@ func (s *Server) presentChains() views.Chains {
 			v = chain.View{Chain: c.ID, Family: chain.Family(c.Family), Height: -1, HeadAge: -1, Status: "waiting", Safe: -1, Finalized: -1}
 		}
 		delete(seen, c.ID)
-		out.Chains = append(out.Chains, presentChain(s.present(v), c.Name, incidents[c.ID]))
+		out.Chains = append(out.Chains, presentChain(v, c.Name, incidents[c.ID]))
 	}
 	for _, v := range rest {
 		if _, left := seen[v.Chain]; left {
-			out.Chains = append(out.Chains, presentChain(s.present(v), "", incidents[v.Chain]))
+			out.Chains = append(out.Chains, presentChain(v, "", incidents[v.Chain]))
 		}
 	}
 	return out
-}
-
-// present moves the times of a drill's chain, which are the scenario's, so that
-// its own now is ours; what is real stays as it is.
-func (s *Server) present(v chain.View) chain.View {
-	shift := (s.now() - v.At) / 1000 * 1000
-	if !v.Drill || v.At == 0 || shift <= 0 {
-		return v
-	}
-	move := func(at *int64) {
-		if *at > 0 {
-			*at += shift
-		}
-	}
-	move(&v.Head.Time)
-	move(&v.Head.SeenAt)
-	v.Nodes = slices.Clone(v.Nodes)
-	for i := range v.Nodes {
-		move(&v.Nodes[i].Heard)
-	}
-	v.Reorgs = slices.Clone(v.Reorgs)
-	for i := range v.Reorgs {
-		move(&v.Reorgs[i].At)
-	}
-	return v
 }
 
 var findingWords = map[string]string{

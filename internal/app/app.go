@@ -175,7 +175,7 @@ func (a *App) compose(ctx context.Context) error {
 		return err
 	}
 	a.play = exercise.New(exercise.Options{
-		Telemetry: a.chain, Findings: flow.drillFindings, Samples: flow.keep, Note: a.drillNote, Clock: o.Clock, Log: a.component("drill"),
+		Telemetry: a.chain, Findings: flow.drillFindings, Samples: flow.OnSamples, Note: a.drillNote, Clock: o.Clock, Log: a.component("drill"),
 	})
 	rules := signal.Rules{Window: c.Correlation.Window.Milliseconds(), Floor: c.Correlation.Floor}
 	a.react = reactor.NewRunner(reactor.NewCorrelator(a.log, correlatorRoom{a.rooms}, rules, o.Clock, a.component("correlator")), a.log, a.db, a.component("correlator"))

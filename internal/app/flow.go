@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -31,21 +30,9 @@ type flow struct {
 	desk *intake.Desk
 }
 
-// OnSamples stores what monitors measured. A drill's monitors judge in the
-// scenario's time; what they measure is shown at the moment it was played.
+// OnSamples stores samples. One that cannot be stored is lost: the next comes
+// in seconds, and nothing that people decide on hangs on a single one.
 func (f *flow) OnSamples(list []chain.Sample) {
-	if len(list) > 0 && f.app.chain.isDrill(list[0].Labels["chain"]) {
-		now := f.app.millis()
-		for i := range list {
-			list[i].At = now
-		}
-	}
-	f.keep(list)
-}
-
-// keep stores samples. One that cannot be stored is lost: the next comes in
-// seconds, and nothing that people decide on hangs on a single one.
-func (f *flow) keep(list []chain.Sample) {
 	out := make([]metrics.Sample, len(list))
 	for i, s := range list {
 		out[i] = metrics.Sample{Name: s.Name, Labels: s.Labels, At: s.At, Value: s.Value}
@@ -64,10 +51,6 @@ func (f *flow) OnFindings(ctx context.Context, name string, list []chain.Finding
 	source := sourceChains
 	if f.app.chain.isDrill(name) {
 		source = sourceDrill
-		list = slices.Clone(list)
-		for i := range list {
-			list[i].At = f.app.millis() // people answer to the moment, not to the scenario
-		}
 	}
 	_, err := f.desk.Submit(ctx, source, "system:telemetry", f.observations(list))
 	return err

@@ -30,6 +30,7 @@ type runner struct {
 	done    chan struct{}
 	removed atomic.Bool
 	open    []string // what is open when done
+	newest  int64    // of the injected times; only watch touches it, and run after watch
 
 	mu   sync.Mutex
 	out  []chain.Finding
@@ -87,7 +88,9 @@ func (r *runner) run(ctx context.Context) {
 	collectors.Wait()
 	r.open = r.mon.Open()
 	if r.removed.Load() {
-		r.queue(r.mon.Close(r.now(), "The chain is no longer watched."))
+		last := r.mon.Close(r.now(), "The chain is no longer watched.")
+		moveFindings(last, r.shift())
+		r.queue(last)
 		r.open = nil
 	}
 	// what was found is told also at the end, but a log that does not answer does not hold up the stop
@@ -123,12 +126,14 @@ func (r *runner) watch(ctx context.Context) {
 	var shown time.Time
 	due, head := false, false
 	show := func() {
-		v := r.mon.View(r.now())
+		v := moved(r.mon.View(r.now()), r.shift())
 		r.view.Store(&v)
 		r.opt.Sink.OnView(v, head)
 		shown, due, head = time.Now(), false, false
 	}
 	take := func(o chain.Outcome) {
+		moveSamples(o.Samples, r.shift())
+		moveFindings(o.Findings, r.shift())
 		if len(o.Samples) > 0 {
 			r.opt.Sink.OnSamples(o.Samples)
 		}
@@ -150,6 +155,7 @@ func (r *runner) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case o := <-r.in:
+			r.newest = max(r.newest, o.At)
 			take(r.mon.Observe(o))
 		case <-ticks:
 			take(r.mon.Tick(r.now()))

@@ -26,7 +26,7 @@ type Chain struct {
 	Confirmations int           `json:"confirmations,omitempty" yaml:"confirmations,omitempty"` // smallest number that deposits are credited at; 0 = not known
 	Interval      time.Duration `json:"interval,omitempty" yaml:"interval,omitempty"`           // expected between blocks; 0 = what is known, else learned
 	Poll          time.Duration `json:"poll,omitempty" yaml:"poll,omitempty"`                   // 0 = the collector's default
-	Manual        bool          `json:"manual,omitempty" yaml:"manual,omitempty"`               // no wall clock: time comes from injected ticks (drills)
+	Manual        bool          `json:"manual,omitempty" yaml:"manual,omitempty"`               // judged in the time of what is injected, shown as of now (drills)
 }
 
 // Node is one node of a chain. A node without URL has no collector: what it says is injected.
