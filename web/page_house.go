@@ -222,10 +222,17 @@ func (s *Server) serveLive(c *call) error {
 	q := c.QueryParams()
 	return s.subscribe(c, q["topic"], q["since"], func(topic string) error {
 		action, subject, ok := auth.ForTopic(topic)
+		n, isRoom := room.Number(topic)
+		switch {
+		case action == auth.ViewRoom:
+			ok = isRoom && room.Stream(n) == topic
+		case subject.Audience != "":
+			ok = s.knownAudience(subject.Audience) == nil
+		}
 		if !ok {
 			return refusal("no_such_topic", "There is no live topic “"+safe(topic)+"”.")
 		}
-		if n, isRoom := room.Number(topic); isRoom {
+		if isRoom {
 			var err error
 			s.World.Look(func(v projection.View) { _, err = v.Incident(n) })
 			if err != nil {

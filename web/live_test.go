@@ -1,0 +1,540 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/room"
+	"github.com/tocsin-ops/tocsin/internal/signal"
+)
+
+// frame is what comes over a live socket, region, sample or control message.
+type frame struct {
+	Type, Topic, Key, HTML, Into, Place, Reason, Build string
+	Seq, At                                            int64
+	Samples                                            json.RawMessage
+}
+
+// socket is one live connection.
+type socket struct {
+	t  testing.TB
+	ws *websocket.Conn
+	// closed is the close code once the server has ended it.
+	closed int
+	beats  bool // read returns them too
+}
+
+// dial connects as the visitor; on a refusal it returns the answer instead.
+func (v *visitor) dial(path string) (*socket, *http.Response) {
+	v.h.t.Helper()
+	head := v.header.Clone()
+	if v.cookie != "" {
+		head.Add("Cookie", cookieSession+"="+v.cookie)
+	}
+	if v.bearer != "" {
+		head.Set("Authorization", "Bearer "+v.bearer)
+	}
+	ws, res, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(v.h.srv.URL, "http")+path, head)
+	if err != nil {
+		if res == nil {
+			v.h.t.Fatalf("%s: dial %s: %v", v.name, path, err)
+		}
+		return nil, res
+	}
+	s := &socket{t: v.h.t, ws: ws}
+	v.h.t.Cleanup(func() { ws.Close() })
+	return s, res
+}
+
+// watch connects as a page would that was rendered just now.
+func (v *visitor) watch(topic string) *socket {
+	v.h.t.Helper()
+	v.h.settle()
+	return v.live(fmt.Sprintf("/live?topic=%s&since=%d", topic, v.h.World.Position()))
+}
+
+func (v *visitor) live(path string) *socket {
+	v.h.t.Helper()
+	s, res := v.dial(path)
+	if s == nil {
+		v.h.t.Fatalf("%s: %s was refused: %s", v.name, path, res.Status)
+	}
+	s.until(func(f frame) bool { return f.Type == "hello" })
+	return s
+}
+
+// patience is how long a test waits for a frame before it fails.
+const patience = 20 * time.Second
+
+// read returns the next frame that is no beat; ok is false at the end.
+func (s *socket) read() (f frame, ok bool) {
+	s.t.Helper()
+	for {
+		_, b, err := s.ws.ReadMessage()
+		if ce, is := err.(*websocket.CloseError); is {
+			s.closed = ce.Code
+			return f, false
+		}
+		if err != nil {
+			s.t.Fatalf("socket: %v", err)
+		}
+		f = frame{}
+		if err := json.Unmarshal(b, &f); err != nil {
+			s.t.Fatalf("socket: %v in %s", err, b)
+		}
+		if s.beats || f.Type != "beat" {
+			return f, true
+		}
+	}
+}
+
+// until returns all frames up to and with the one that is wanted.
+func (s *socket) until(want func(frame) bool) (all []frame) {
+	s.t.Helper()
+	_ = s.ws.SetReadDeadline(time.Now().Add(patience))
+	for {
+		f, ok := s.read()
+		if !ok {
+			s.t.Fatalf("the socket ended with %d before what was waited for; had %+v", s.closed, all)
+		}
+		all = append(all, f)
+		if want(f) {
+			return all
+		}
+	}
+}
+
+// rest returns what is still due: a beat comes only when nothing is.
+func (s *socket) rest() (all []frame) {
+	s.t.Helper()
+	s.beats = true
+	defer func() { s.beats = false }()
+	for _, f := range s.until(func(f frame) bool { return f.Type == "beat" }) {
+		if f.Type != "beat" {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// ended fails unless the server ends the socket with the code.
+func (s *socket) ended(code int) {
+	s.t.Helper()
+	_ = s.ws.SetReadDeadline(time.Now().Add(patience))
+	for {
+		if _, ok := s.read(); !ok {
+			break
+		}
+	}
+	if s.closed != code {
+		s.t.Errorf("socket closed with %d, want %d", s.closed, code)
+	}
+}
+
+// region is a rendered one.
+type rendered struct{ key, into, html string }
+
+// everyRegion renders all topics as the live renderer would for a first watcher.
+func (h *house) everyRegion(n int64) map[string][]rendered {
+	h.t.Helper()
+	l := newLive(h.Server)
+	out := map[string][]rendered{}
+	topics := []string{projection.TopicBoard, projection.TopicWall, projection.TopicSignals, projection.TopicStatus, projection.TopicStatus + "/clients", room.Stream(n)}
+	for _, topic := range topics {
+		var regions []region
+		h.World.Look(func(v projection.View) { regions = l.regions(topic, v) })
+		for _, r := range regions {
+			html, err := renderHTML(context.Background(), r.body)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			out[topic] = append(out[topic], rendered{r.key, r.into, html})
+		}
+	}
+	return out
+}
+
+// pageOf is the page that shows a topic.
+func pageOf(topic string) string {
+	switch topic {
+	case projection.TopicBoard:
+		return "/"
+	case projection.TopicWall, projection.TopicSignals, projection.TopicStatus, topicChains:
+		return "/" + topic
+	case projection.TopicStatus + "/clients":
+		return "/" + topic
+	}
+	return "/incidents/" + strings.TrimPrefix(topic, room.StreamPrefix)
+}
+
+// TestRegionsAreTheBytesOfThePage: what is pushed is, byte for byte, what the
+// page embeds, for every region and whoever looks.
+func TestRegionsAreTheBytesOfThePage(t *testing.T) {
+	h, n := furnished(t)
+	viewers := []*visitor{h.ana(), h.member("rita", auth.RoleResponder, "")}
+	for topic, regions := range h.everyRegion(n) {
+		for _, v := range viewers {
+			page := v.get(pageOf(topic)).want(200).body
+			for _, r := range regions {
+				if !strings.Contains(page, r.html) {
+					t.Errorf("%s: region %s of %s is not in the page as it is pushed:\n%s", v.name, r.key, topic, head(r.html))
+				}
+			}
+		}
+	}
+}
+
+// TestPushedBytes follows real sockets through real commands: the newest frame
+// of every region is in the page that is loaded afterwards.
+func TestPushedBytes(t *testing.T) {
+	h, n := furnished(t)
+	ana := h.ana()
+	topics := []string{projection.TopicBoard, projection.TopicWall, room.Stream(n)}
+	q := url.Values{"topic": topics}
+	at := h.Log.Size() - 1
+	for range topics {
+		q.Add("since", fmt.Sprint(at))
+	}
+	live := ana.live("/live?" + q.Encode())
+	public := h.nobody().live(fmt.Sprint("/status/live?since=", at))
+
+	ana.command(n, "add_note", map[string]any{"text": "seen by all"}).want(200)
+	ana.command(n, "set_status", map[string]any{"status": "mitigating"}).want(200)
+	h.fire("am", signal.Observation{Title: "another alert"})
+	h.tell(n, incident.DraftUpdate{Audience: "public", Text: "We have a fix.", Phase: "monitoring"})
+	h.cmd(n, incident.Rename{Title: "The last title"})
+
+	newest, titled := map[string]frame{}, map[string]bool{}
+	frames := live.until(func(f frame) bool {
+		if strings.Contains(f.HTML, "The last title") {
+			titled[f.Topic] = true
+		}
+		return len(titled) == len(topics)
+	})
+	for _, f := range append(frames, live.rest()...) {
+		if f.Type == "resync" {
+			t.Fatalf("resync of %s though nothing was missed", f.Topic)
+		}
+		if f.Key != "" {
+			newest[f.Topic+" "+f.Key] = f
+		}
+	}
+	for _, f := range public.until(func(f frame) bool { return strings.Contains(f.HTML, "We have a fix.") }) {
+		if f.Key != "" {
+			newest[f.Topic+" "+f.Key] = f
+		}
+	}
+	pages := map[string]string{}
+	for _, f := range newest {
+		if pages[f.Topic] == "" {
+			pages[f.Topic] = ana.get(pageOf(f.Topic)).want(200).body
+		}
+		if !strings.Contains(pages[f.Topic], f.HTML) {
+			t.Errorf("%s of %s was pushed, and the page has other bytes:\n%s", f.Key, f.Topic, head(f.HTML))
+		}
+		if f.At == 0 || f.Seq <= at {
+			t.Errorf("%s: at %d, seq %d", f.Key, f.At, f.Seq)
+		}
+	}
+	if len(newest) < 8 {
+		t.Errorf("only %d regions were pushed: %v", len(newest), sortedKeys(newest))
+	}
+}
+
+// TestNoGap renders a page, lets something happen before and after the socket
+// stands, and checks that the page plus the frames hold everything.
+func TestNoGap(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	ana, topic := h.ana(), room.Stream(n)
+	since := func() string { return fmt.Sprint(h.Log.Size() - 1) }
+
+	m := since()
+	live := ana.live("/live?topic=" + topic + "&since=" + m)
+	first := h.cmd(n, incident.AddNote{Text: "after the socket"}).Position
+	frames := live.until(func(f frame) bool { return strings.Contains(f.HTML, "after the socket") })
+	if f := frames[len(frames)-1]; f.Seq != first || f.Into != "timeline" || f.Place != "end" || f.Key != fmt.Sprint("e-", first) {
+		t.Errorf("entry frame %+v", f)
+	}
+
+	// The page was rendered before the note; the topic is open, so its frames are kept.
+	second := ana.live("/live?topic=" + topic + "&since=" + m)
+	second.until(func(f frame) bool { return strings.Contains(f.HTML, "after the socket") })
+
+	// A page from before the topic was opened cannot be made up for.
+	old := ana.live("/live?topic=" + topic + "&since=0")
+	if f := old.until(func(f frame) bool { return f.Type == "resync" }); f[len(f)-1].Topic != topic || f[len(f)-1].Seq < first {
+		t.Errorf("%+v", f)
+	}
+
+	// An event between the page and the first socket of a topic: resync.
+	k := h.declare(incident.Declare{Title: "Second"})
+	m = since()
+	h.cmd(k, incident.AddNote{Text: "in between"})
+	late := ana.live("/live?topic=" + room.Stream(k) + "&since=" + m)
+	late.until(func(f frame) bool { return f.Type == "resync" && f.Topic == room.Stream(k) })
+	// None between: no resync, and the next thing is the change itself.
+	m = since()
+	fresh := ana.live("/live?topic=" + room.Stream(k) + "&since=" + m)
+	h.cmd(k, incident.AddNote{Text: "news"})
+	for _, f := range fresh.until(func(f frame) bool { return strings.Contains(f.HTML, "news") }) {
+		if f.Type == "resync" {
+			t.Error("resync though nothing was missed")
+		}
+	}
+	// An incident that happens while nobody watches it does not disturb the others.
+	h.cmd(n, incident.AddNote{Text: "elsewhere"})
+	h.cmd(k, incident.AddNote{Text: "and here"})
+	for _, f := range fresh.until(func(f frame) bool { return strings.Contains(f.HTML, "and here") }) {
+		if f.Topic != "" && f.Topic != room.Stream(k) {
+			t.Errorf("a frame of %s", f.Topic)
+		}
+	}
+}
+
+func TestRedactionIsPushed(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	note := h.cmd(n, incident.AddNote{Text: "the seed phrase"})
+	live := h.ana().live(fmt.Sprintf("/live?topic=incident/%d&since=%d", n, h.Log.Size()-1))
+	h.cmd(n, incident.AddNote{Text: "harmless"})
+	live.until(func(f frame) bool { return strings.Contains(f.HTML, "harmless") })
+	h.cmd(n, incident.Redact{Event: note.Events[0].ID, Reason: "private"})
+	for _, f := range live.until(func(f frame) bool { return f.Key == fmt.Sprint("e-", note.Position) }) {
+		if strings.Contains(f.HTML, "seed phrase") {
+			t.Errorf("%s still says it", f.Key)
+		}
+	}
+	// Whoever connects now gets nothing of it out of what the hub keeps.
+	again := h.ana().live(fmt.Sprintf("/live?topic=incident/%d&since=%d", n, note.Position-1))
+	h.cmd(n, incident.AddNote{Text: "fin"})
+	for _, f := range again.until(func(f frame) bool { return strings.Contains(f.HTML, "fin") || f.Type == "resync" }) {
+		if strings.Contains(f.HTML, "seed phrase") {
+			t.Errorf("%s is kept and says it", f.Key)
+		}
+	}
+}
+
+// TestTopicsAreJudged: every topic for everybody, by the table of rights.
+func TestTopicsAreJudged(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	wall, _ := h.wall()
+	robot, _ := h.token(auth.RoleResponder, "")
+	type right struct {
+		a auth.Action
+		s auth.Subject
+	}
+	topics := map[string]right{
+		"board": {a: auth.ViewBoard}, "wall": {a: auth.ViewWall}, "chains": {a: auth.ViewChains}, "signals": {a: auth.ViewSignals},
+		room.Stream(n): {a: auth.ViewRoom}, "status": {a: auth.ViewStatus}, "status/clients": {auth.ViewStatus, auth.Subject{Audience: "clients"}},
+		"status/regulators": {auth.ViewStatus, auth.Subject{Audience: "regulators"}},
+	}
+	visitors := map[*visitor]auth.Actor{
+		h.nobody(): {}, h.ana(): {Kind: auth.KindPerson, Role: auth.RoleAdministrator}, h.member("rita", auth.RoleResponder, ""): {Kind: auth.KindPerson, Role: auth.RoleResponder},
+		h.member("sam", auth.RoleStakeholder, "clients"): {Kind: auth.KindPerson, Role: auth.RoleStakeholder, Audience: "clients"},
+		wall: {Kind: auth.KindWall, Role: auth.RoleWall}, robot: {Kind: auth.KindToken, Role: auth.RoleResponder},
+	}
+	for v, actor := range visitors {
+		for topic, r := range topics {
+			// /live itself needs ViewWall; each topic its own right.
+			may := auth.Can(actor, auth.ViewWall, auth.Subject{}) && auth.Can(actor, r.a, r.s)
+			s, res := v.dial("/live?topic=" + url.QueryEscape(topic))
+			if may != (s != nil) {
+				t.Errorf("%s may watch %s: %v, got %s", v.name, topic, may, res.Status)
+			}
+			// A right to one topic brings no other.
+			if s, _ := v.dial("/live?topic=wall&topic=" + url.QueryEscape(topic)); may != (s != nil) {
+				t.Errorf("%s beside the wall may watch %s: %v", v.name, topic, may)
+			}
+		}
+		for audience, r := range map[string]right{"": {}, "public": {}, "clients": {s: auth.Subject{Audience: "clients"}}, "regulators": {s: auth.Subject{Audience: "regulators"}}} {
+			s, res := v.dial("/status/live?audience=" + audience)
+			if may := auth.Can(actor, auth.ViewStatus, r.s); may != (s != nil) {
+				t.Errorf("%s may watch the status page of %q: %v, got %s", v.name, audience, may, res.Status)
+			}
+		}
+	}
+	for path, status := range map[string]int{
+		"/live": 422, "/live?topic=nothing": 422, "/live?topic=incident/99": 404, "/live?topic=incident/": 422, "/live?topic=incident/x": 422, "/live?topic=board&since=x": 422,
+		"/live?topic=incident/0": 422, "/live?topic=incident/-1": 422, "/live?topic=incident/1/2": 422, "/live?" + strings.Repeat("topic=board&", 40): 422, "/live?topic=status/": 422,
+	} {
+		if s, res := h.ana().dial(path); s != nil || res.StatusCode != status {
+			t.Errorf("%s: %s, want %d", path, res.Status, status)
+		}
+	}
+}
+
+func TestForeignPagesGetNoSocket(t *testing.T) {
+	h := newHouse(t, func(o *Options) { o.PublicURL = "https://room.example.org" })
+	for origin, ok := range map[string]bool{
+		"": true, "https://room.example.org": true, h.srv.URL: true, "https://evil.example": false, "null": false,
+		"https://room.example.org.evil.example": false, "https://evil.example/room.example.org": false, "http://room.example.org:81": false,
+	} {
+		for _, path := range []string{"/live?topic=board", "/status/live"} {
+			v := h.ana()
+			if origin != "" {
+				v.header.Set("Origin", origin)
+			}
+			s, res := v.dial(path)
+			if (s != nil) != ok {
+				t.Errorf("origin %q at %s: %s", origin, path, res.Status)
+			}
+		}
+	}
+	v := h.ana()
+	v.header.Set("Sec-Fetch-Site", "cross-site")
+	if s, _ := v.dial("/live?topic=board"); s != nil {
+		t.Error("a cross-site page got a socket")
+	}
+}
+
+// TestSocketsEndWithTheCredential: revoked, signed out, demoted, removed,
+// expired; each at once, and only those.
+func TestSocketsEndWithTheCredential(t *testing.T) {
+	ctx := context.Background()
+	for name, c := range map[string]func(t *testing.T, h *house) (*visitor, func()){
+		"token revoked": func(t *testing.T, h *house) (*visitor, func()) {
+			v, id := h.token(auth.RoleResponder, "")
+			return v, func() { h.ana().post("/tokens/" + id + "/revoke").want(303) }
+		},
+		"wall token revoked": func(t *testing.T, h *house) (*visitor, func()) {
+			v, id := h.wall()
+			return v, func() { h.ana().post("/tokens/" + id + "/revoke").want(303) }
+		},
+		"signed out": func(t *testing.T, h *house) (*visitor, func()) {
+			v := h.member("rita", auth.RoleResponder, "")
+			return v, func() { v.post("/signout").want(303) }
+		},
+		"role changed": func(t *testing.T, h *house) (*visitor, func()) {
+			v := h.member("rita", auth.RoleResponder, "")
+			return v, func() {
+				if err := h.Auth.ChangeRole(ctx, h.admin, "rita", auth.RoleStakeholder, "clients"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"person removed": func(t *testing.T, h *house) (*visitor, func()) {
+			v := h.member("rita", auth.RoleResponder, "")
+			return v, func() { h.ana().post("/people/rita/disable").want(303) }
+		},
+		"token expired": func(t *testing.T, h *house) (*visitor, func()) {
+			_, secret, err := h.Auth.CreateToken(ctx, h.admin, auth.TokenOrder{Name: "brief", Role: auth.RoleResponder, ExpiresAt: h.millis() + 300})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := h.visitor("brief token")
+			v.bearer = secret
+			return v, func() {}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			v, end := c(t, h)
+			bystander := h.ana().watch("wall")
+			s := v.watch("wall")
+			end()
+			s.ended(4401)
+			h.declare(incident.Declare{Title: "still here"})
+			bystander.until(func(f frame) bool { return strings.Contains(f.HTML, "still here") })
+			if name == "role changed" {
+				if s, res := v.dial("/live?topic=wall"); s != nil || res.StatusCode != 403 {
+					t.Errorf("comes back with %s", res.Status)
+				}
+			} else if s, res := v.dial("/live?topic=wall"); s != nil || res.StatusCode != 401 && res.StatusCode != 303 {
+				t.Errorf("comes back with %s", res.Status)
+			}
+		})
+	}
+}
+
+// TestSessionThatIsUsedLivesOn: the end of a session moves while it is used, and
+// its sockets live on.
+func TestSessionThatIsUsedLivesOn(t *testing.T) {
+	h := newHouse(t)
+	ana := h.ana()
+	s := ana.watch("wall")
+	c := &call{s: h.Server, actor: h.admin, cookie: ana.cookie}
+	c.actor.Until = h.millis() // as it was when the socket was opened, long ago
+	h.endWhenExpired(c, c.actor.Until)
+	h.declare(incident.Declare{Title: "alive"})
+	s.until(func(f frame) bool { return strings.Contains(f.HTML, "alive") })
+}
+
+// TestWallsOnlyWatch: no wall, however it signs in, changes anything.
+func TestWallsOnlyWatch(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	wall, id := h.wall()
+	wall.get("/wall").want(200)
+	before := h.Log.Size()
+	_, secret, err := h.Auth.CreateWallToken(context.Background(), h.admin, "as bearer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer := h.visitor("wall as bearer")
+	bearer.bearer = secret
+	before++
+	for _, v := range []*visitor{wall, bearer} {
+		for _, r := range h.Routes() {
+			if r.Method == http.MethodPost && r.Action != "" {
+				v.do("POST", strings.Replace(address(r.Path), "/1/", fmt.Sprintf("/%d/", n), 1), "application/json", strings.NewReader("{}")).want(403)
+			}
+		}
+	}
+	if h.Log.Size() != before {
+		t.Errorf("a wall wrote %d events", h.Log.Size()-before)
+	}
+	h.ana().post("/tokens/" + id + "/revoke").want(303)
+	wall.get("/wall").want(303)
+}
+
+// TestChainsAreLive: cards come when something changed, samples when they are new.
+func TestChainsAreLive(t *testing.T) {
+	h := newHouse(t)
+	h.chains.list = []ChainSetting{{ID: "eth", Name: "Ethereum", Family: "evm", Nodes: []string{"n1"}}}
+	view := chain.View{Chain: "eth", Family: chain.EVM, Height: 100, Status: "live", Interval: 12_000, Safe: -1, Finalized: -1, Nodes: []chain.NodeView{{Name: "n1", State: chain.Up, Height: 100}}}
+	h.telemetry.set(view)
+	ana := h.ana()
+	page := ana.get("/chains").want(200).has("chain-eth").body
+	live := ana.live("/live?topic=chains&since=" + fmt.Sprint(h.millis()-1))
+	view.Height = 101
+	view.Findings = []chain.Finding{{Kind: chain.FindingReorg, Subject: "eth", Severity: "SEV2", Title: "A reorg of 7 blocks"}}
+	h.telemetry.set(view)
+	h.ChainChanged("eth")
+	f := live.until(func(f frame) bool { return f.Key == "chain-eth" })
+	card := f[len(f)-1].HTML
+	if strings.Contains(page, card) {
+		t.Error("the card is as it was")
+	}
+	if !strings.Contains(ana.get("/chains").body, card) {
+		t.Error("the page shows another card than was pushed")
+	}
+	h.ChainChanged("eth") // nothing differs: nothing is sent
+	h.chains.list = append(h.chains.list, ChainSetting{ID: "btc", Name: "Bitcoin", Family: "bitcoin"})
+	h.ChainChanged("")
+	cards := 0
+	for _, f := range live.until(func(f frame) bool { return f.Key == "chains" && strings.Contains(f.HTML, "chain-btc") }) {
+		if f.Key == "chain-eth" {
+			cards++
+		}
+	}
+	if cards > 0 {
+		t.Errorf("an unchanged card was sent %d times", cards)
+	}
+	h.declare(incident.Declare{Title: "Reorg", Chains: []string{"eth"}})
+	live.until(func(f frame) bool { return f.Key == "chain-eth" && strings.Contains(f.HTML, "/incidents/1") })
+}
