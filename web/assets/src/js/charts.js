@@ -17,6 +17,7 @@ function text(v) {
   if (a >= 1e9) return `${(v / 1e9).toPrecision(3)} G`;
   if (a >= 1e6) return `${(v / 1e6).toPrecision(3)} M`;
   if (a >= 1e4) return Math.round(v).toLocaleString("en").replace(/,/g, "\u202f");
+  if (a < 0.0005) return "0"; // what is left of a subtraction is not a figure
   if (a >= 100 || Number.isInteger(v)) return String(Math.round(v * 10) / 10);
   return String(Number(v.toPrecision(3)));
 }
