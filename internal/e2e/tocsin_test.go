@@ -210,6 +210,7 @@ type event struct {
 	Type      string          `json:"type"`
 	Actor     string          `json:"actor"`
 	Causation string          `json:"causation"`
+	Drill     bool            `json:"drill"`
 	Data      json.RawMessage `json:"data"`
 }
 
