@@ -88,6 +88,7 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 	o.Auth, err = auth.New(ctx, h.db, log, auth.Options{Clock: h.millis, PublicURL: o.PublicURL, Logger: logger})
 	must(err)
 	h.Server = New(o)
+	h.recheck = 20 * time.Millisecond
 	h.Auth.OnRevoke(func(owner string) { h.Hub.EndOwner(owner, "Your access has changed. Sign in again.") })
 	must(h.World.CatchUp(ctx))
 	h.srv = httptest.NewServer(h.Server)
@@ -316,7 +317,7 @@ func (a *answer) problem(code string) problem {
 	if ct := a.header.Get("Content-Type"); ct != "application/problem+json" {
 		a.t.Errorf("%s: Content-Type %q", a.what, ct)
 	}
-	if p.Code != code || p.Status != a.status || p.Title == "" || p.Type != "about:blank" || !strings.HasSuffix(p.Detail, ".") {
+	if p.Code != code || p.Status != a.status || p.Title == "" || p.Type != "about:blank" || !strings.ContainsAny(p.Detail[max(0, len(p.Detail)-1):], ".?)") {
 		a.t.Errorf("%s: %d with %+v, want code %s", a.what, a.status, p, code)
 	}
 	return p

@@ -55,12 +55,12 @@ func (s *Server) tile(c *call) error {
 }
 
 // whileAllowed is the request's context, ended as soon as its credential is.
-// It asks every few seconds, which also covers other replicas' revocations.
+// It asks every few seconds (Server.recheck), which also covers other replicas' revocations.
 func (s *Server) whileAllowed(c *call) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(c.ctx())
 	stop := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(5 * time.Second)
+		tick := time.NewTicker(s.recheck)
 		defer tick.Stop()
 		for {
 			select {

@@ -16,6 +16,7 @@ type operation struct {
 	summary  string
 	request  any // nil = no body
 	answer   any // nil = described by media
+	refusal  any // nil = problem details alone
 	status   string
 	media    string // of the answer when it is not JSON
 	query    [][2]string
@@ -34,7 +35,7 @@ var operations = map[string]operation{
 	"POST /api/v1/sources":                     {summary: "Make a source; its key is shown this once", request: sourceRequest{}, answer: sourceAnswer{}, status: "201"},
 	"GET /api/v1/log":                          {summary: "The log as NDJSON, one event a line", media: "application/x-ndjson", query: [][2]string{{"from", "first offset"}, {"follow", "false: stop at the end"}}},
 	"POST /api/v1/intake/{kind}/{key}":         {summary: "Deliver alerts (Alertmanager webhook v4, generic JSON); durable when answered 202", request: json.RawMessage{}, answer: intake.Accepted{}, status: "202", publicly: true},
-	"POST /v2/enqueue":                         {summary: "PagerDuty Events v2; the routing key is in the body", request: json.RawMessage{}, answer: intake.PagerDutyReply{}, status: "202", publicly: true},
+	"POST /v2/enqueue":                         {summary: "PagerDuty Events v2; the routing key is in the body", request: json.RawMessage{}, answer: intake.PagerDutyReply{}, refusal: intake.PagerDutyReply{}, status: "202", publicly: true},
 	"GET /api/v2/{document}":                   {summary: "Statuspage-compatible documents: summary.json, status.json, components.json, incidents.json, scheduled-maintenances.json", answer: map[string]any{}, publicly: true},
 	"GET /api/v2/incidents/unresolved.json":    {summary: "Statuspage-compatible open incidents", answer: map[string]any{}, publicly: true},
 }
@@ -83,9 +84,13 @@ func (s *Server) OpenAPI() ([]byte, error) {
 		} else {
 			content["application/json"] = map[string]any{"schema": ref(op.answer)}
 		}
+		refusals := map[string]any{"application/problem+json": map[string]any{"schema": problemRef}}
+		if op.refusal != nil {
+			refusals["application/json"] = map[string]any{"schema": ref(op.refusal)}
+		}
 		o["responses"] = map[string]any{
 			status:    map[string]any{"description": "done", "content": content},
-			"default": map[string]any{"description": "a refusal or a fault, in a sentence", "content": map[string]any{"application/problem+json": map[string]any{"schema": problemRef}}},
+			"default": map[string]any{"description": "a refusal or a fault, in a sentence", "content": refusals},
 		}
 		if paths[path] == nil {
 			paths[path] = map[string]any{}

@@ -121,11 +121,13 @@ type Server struct {
 	live   *live
 	status *statusPages
 	limits *limits
+
+	recheck time.Duration // how often a stream asks whether its credential still holds
 }
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), limits: newLimits()}
+	s := &Server{Options: o, echo: echo.New(), limits: newLimits(), recheck: 5 * time.Second}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}

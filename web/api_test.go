@@ -1,0 +1,509 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/intake"
+	"github.com/tocsin-ops/tocsin/internal/signal"
+)
+
+// apiDoc is the API's description, read back.
+type apiDoc struct {
+	t       *testing.T
+	OpenAPI string                               `json:"openapi"`
+	Info    map[string]any                       `json:"info"`
+	Paths   map[string]map[string]map[string]any `json:"paths"`
+	Parts   struct {
+		Schemas map[string]any `json:"schemas"`
+	} `json:"components"`
+}
+
+func describedAPI(t *testing.T, h *house) *apiDoc {
+	t.Helper()
+	d := &apiDoc{t: t}
+	h.nobody().get("/openapi.json").want(200).into(d)
+	return d
+}
+
+// check holds a value against a schema of the subset that the document uses.
+func (d *apiDoc) check(where string, schema any, v any) error {
+	m, ok := schema.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: the schema is %T", where, schema)
+	}
+	if ref, ok := m["$ref"].(string); ok {
+		return d.check(where, d.Parts.Schemas[strings.TrimPrefix(ref, "#/components/schemas/")], v)
+	}
+	for _, key := range []string{"anyOf", "oneOf"} {
+		if list, ok := m[key].([]any); ok {
+			var last error
+			for _, one := range list {
+				if last = d.check(where, one, v); last == nil {
+					return nil
+				}
+			}
+			return last
+		}
+	}
+	if list, ok := m["enum"].([]any); ok && !slices.Contains(list, v) {
+		return fmt.Errorf("%s: %v is none of %v", where, v, list)
+	}
+	is := "null"
+	switch x := v.(type) {
+	case string:
+		is = "string"
+	case bool:
+		is = "boolean"
+	case float64:
+		is = "number"
+		if x == float64(int64(x)) {
+			is = "integer"
+		}
+	case []any:
+		is = "array"
+		for i, one := range x {
+			if m["items"] != nil {
+				if err := d.check(fmt.Sprintf("%s[%d]", where, i), m["items"], one); err != nil {
+					return err
+				}
+			}
+		}
+	case map[string]any:
+		is = "object"
+		props, _ := m["properties"].(map[string]any)
+		if required, ok := m["required"].([]any); ok {
+			for _, r := range required {
+				if _, there := x[r.(string)]; !there {
+					return fmt.Errorf("%s: %v is missing", where, r)
+				}
+			}
+		}
+		for k, one := range x {
+			s, described := props[k]
+			if !described {
+				if s = m["additionalProperties"]; s == nil && props != nil {
+					return fmt.Errorf("%s: %s is not described", where, k)
+				}
+			}
+			if s != nil {
+				if err := d.check(where+"."+k, s, one); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	var types []any
+	switch t := m["type"].(type) {
+	case string:
+		types = []any{t}
+	case []any:
+		types = t
+	default:
+		return nil
+	}
+	if !slices.Contains(types, any(is)) && (is != "integer" || !slices.Contains(types, any("number"))) {
+		return fmt.Errorf("%s: %s, want %v", where, is, types)
+	}
+	return nil
+}
+
+// answers holds an answer against what the document says of the operation.
+func (d *apiDoc) answers(operation string, a *answer) {
+	d.t.Helper()
+	method, path, _ := strings.Cut(operation, " ")
+	responses, _ := d.Paths[path][strings.ToLower(method)]["responses"].(map[string]any)
+	r, ok := responses[fmt.Sprint(a.status)].(map[string]any)
+	if !ok {
+		if r, ok = responses["default"].(map[string]any); !ok || a.status < 400 {
+			d.t.Errorf("%s: %s does not describe %d", a.what, operation, a.status)
+			return
+		}
+	}
+	content, _ := r["content"].(map[string]any)
+	kind, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
+	media, ok := content[kind].(map[string]any)
+	if !ok {
+		d.t.Errorf("%s: %d as %s is not described", a.what, a.status, kind)
+		return
+	}
+	var v any
+	a.into(&v)
+	if err := d.check(operation, media["schema"], v); err != nil {
+		d.t.Errorf("%s: %v\n%s", a.what, err, head(a.body))
+	}
+}
+
+// TestDescriptionCoversTheAPI: exactly the routes of /api/ and /v2/, each with
+// what OpenAPI 3.1 asks for.
+func TestDescriptionCoversTheAPI(t *testing.T) {
+	h := newHouse(t)
+	d := describedAPI(t, h)
+	if !strings.HasPrefix(d.OpenAPI, "3.1.") || d.Info["title"] == "" || d.Info["version"] == "" {
+		t.Errorf("%s %v", d.OpenAPI, d.Info)
+	}
+	want := map[string]Route{}
+	for _, r := range h.Routes() {
+		if strings.HasPrefix(r.Path, "/api/") || strings.HasPrefix(r.Path, "/v2/") {
+			want[r.Method+" "+openAPIPath(r.Path)] = r
+		}
+	}
+	ids := map[string]bool{}
+	param := regexp.MustCompile(`\{(\w+)\}`)
+	for path, methods := range d.Paths {
+		for method, op := range methods {
+			key := strings.ToUpper(method) + " " + path
+			r, ok := want[key]
+			if !ok {
+				t.Errorf("%s is described and does not exist", key)
+				continue
+			}
+			delete(want, key)
+			id, _ := op["operationId"].(string)
+			if id == "" || ids[id] || op["summary"] == "" {
+				t.Errorf("%s: operationId %q, summary %v", key, id, op["summary"])
+			}
+			ids[id] = true
+			if _, opened := op["security"]; opened != (r.Action == "") {
+				t.Errorf("%s: described as public %v, and the route's right is %q", key, opened, r.Action)
+			}
+			named := map[string]bool{}
+			params, _ := op["parameters"].([]any)
+			for _, p := range params {
+				p := p.(map[string]any)
+				if p["in"] == "path" {
+					named[p["name"].(string)] = p["required"] == true
+				}
+			}
+			for _, m := range param.FindAllStringSubmatch(path, -1) {
+				if !named[m[1]] {
+					t.Errorf("%s: {%s} is not a required parameter", key, m[1])
+				}
+			}
+			if responses, _ := op["responses"].(map[string]any); len(responses) < 2 || responses["default"] == nil {
+				t.Errorf("%s: responses %v", key, responses)
+			}
+		}
+	}
+	for key := range want {
+		t.Errorf("%s is not described", key)
+	}
+}
+
+// TestAnswersAreAsDescribed calls the API as a robot would and holds every
+// answer against the document.
+func TestAnswersAreAsDescribed(t *testing.T) {
+	h := newHouse(t)
+	d := describedAPI(t, h)
+	v, _ := h.token(auth.RoleAdministrator, "")
+	h.telemetry.set(chain.View{Chain: "eth", Family: chain.EVM, Height: 100, Status: "live", Nodes: []chain.NodeView{{Name: "n1", State: chain.Up}}, Intervals: []chain.Interval{{Height: 1}}})
+	g := h.fire("am", signal.Observation{Title: "withdrawals stuck", Labels: map[string]string{"job": "x"}})
+
+	d.answers("POST /api/v1/incidents", v.json("POST", "/api/v1/incidents", map[string]any{"id": newID(), "title": "Bridge", "severity": "SEV1", "summary": "s", "components": []string{"Bridge"}, "chains": []string{"eth"}, "impact_began_at": "2026-03-01T10:00:00Z", "signal": g.ID}).want(201))
+	d.answers("POST /api/v1/incidents", v.json("POST", "/api/v1/incidents", map[string]any{"title": ""}).want(422))
+	const commands = "POST /api/v1/incidents/{number}/commands"
+	d.answers(commands, v.command(1, "add_note", map[string]any{"text": "a"}).want(200))
+	d.answers(commands, v.command(1, "assign_role", map[string]any{"role": "commander", "person": "ana"}).want(200))
+	d.answers(commands, v.command(1, "add_task", map[string]any{"title": "look", "assignee": "ana"}).want(200))
+	d.answers(commands, v.command(1, "add_link", map[string]any{"url": "https://example.org"}).want(200))
+	d.answers(commands, v.command(1, "draft_update", map[string]any{"audience": "public", "text": "We look.", "components": map[string]string{"Bridge": "major_outage"}}).want(200))
+	d.answers(commands, v.command(1, "approve_update", map[string]any{"update": "U1"}).want(200))
+	d.answers(commands, v.command(1, "publish_update", map[string]any{"update": "U1"}).want(200))
+	d.answers(commands, v.command(1, "resolve", nil).want(422))
+	d.answers(commands, v.command(99, "add_note", map[string]any{"text": "a"}).want(404))
+	h.settle()
+	for _, path := range []string{"/api/v1/incidents", "/api/v1/incidents?status=open", "/api/v1/incidents?status=closed", "/api/v1/incidents?status=declared"} {
+		d.answers("GET /api/v1/incidents", v.get(path).want(200))
+	}
+	one := v.get("/api/v1/incidents/1").want(200)
+	d.answers("GET /api/v1/incidents/{number}", one)
+	d.answers("GET /api/v1/incidents/{number}", v.get("/api/v1/incidents/99").want(404))
+	d.answers("GET /api/v1/incidents/{number}/events", v.get("/api/v1/incidents/1/events").want(200))
+	d.answers("GET /api/v1/signals", v.get("/api/v1/signals?open=true").want(200))
+	d.answers("GET /api/v1/chains", v.get("/api/v1/chains").want(200))
+	made := v.json("POST", "/api/v1/sources", map[string]any{"name": "scripts", "kind": "generic"}).want(201)
+	d.answers("POST /api/v1/sources", made)
+	d.answers("POST /api/v1/sources", v.json("POST", "/api/v1/sources", map[string]any{"name": "", "kind": "fax"}).want(422))
+	d.answers("GET /api/v1/sources", v.get("/api/v1/sources").want(200))
+	var src sourceAnswer
+	made.into(&src)
+	const in = "POST /api/v1/intake/{kind}/{key}"
+	at := strings.TrimPrefix(src.URL, h.srv.URL)
+	d.answers(in, h.nobody().json("POST", at, map[string]any{"key": "k", "title": "t", "state": "firing"}).want(202))
+	d.answers(in, h.nobody().json("POST", "/api/v1/intake/generic/wrong", map[string]any{"key": "k"}).want(401))
+	d.answers("POST /v2/enqueue", h.nobody().json("POST", "/v2/enqueue", map[string]any{"routing_key": "x"}).want(400))
+	for _, doc := range []string{"summary.json", "status.json", "components.json", "incidents.json", "scheduled-maintenances.json"} {
+		d.answers("GET /api/v2/{document}", h.nobody().get("/api/v2/"+doc).want(200))
+	}
+	d.answers("GET /api/v2/incidents/unresolved.json", h.nobody().get("/api/v2/incidents/unresolved.json").want(200))
+
+	// What others build on, by name.
+	var doc map[string]any
+	one.into(&doc)
+	for _, k := range []string{"number", "id", "title", "severity", "status", "roles", "signals", "tasks", "updates", "impact_began_at", "detected_at", "declared_at", "position"} {
+		if _, ok := doc[k]; !ok {
+			t.Errorf("an incident has no %s", k)
+		}
+	}
+	if doc["impact_began_at"] != "2026-03-01T10:00:00.000Z" || doc["detected_at"] == "" {
+		t.Errorf("times %v, %v", doc["impact_began_at"], doc["detected_at"])
+	}
+	if r, _ := json.Marshal(doc["roles"]); string(r) != `{"commander":["ana"]}` {
+		t.Errorf("roles %s", r)
+	}
+}
+
+func TestCommandsOverTheAPI(t *testing.T) {
+	h := newHouse(t)
+	v, _ := h.token(auth.RoleResponder, "")
+	id := newID()
+	var a, b declareAnswer
+	v.json("POST", "/api/v1/incidents", map[string]any{"id": id, "title": "Bridge", "severity": "SEV2"}).want(201).into(&a)
+	v.json("POST", "/api/v1/incidents", map[string]any{"id": strings.ToUpper(id), "title": "Other words", "severity": "SEV5"}).want(201).into(&b)
+	if a != b || a.Number != 1 || a.ID != id {
+		t.Errorf("the same id: %+v and %+v", a, b)
+	}
+	note := map[string]any{"id": newID(), "command": "add_note", "args": map[string]any{"text": "once"}}
+	first := v.json("POST", "/api/v1/incidents/1/commands", note).want(200).body
+	if again := v.json("POST", "/api/v1/incidents/1/commands", note).want(200).body; again != first {
+		t.Errorf("the same id:\n%s\n%s", first, again)
+	}
+	v.json("POST", "/api/v1/incidents", map[string]any{"id": note["id"], "title": "Bridge", "severity": "SEV2"}).want(409).problem("id_used")
+	v.json("POST", "/api/v1/incidents", map[string]any{"id": "7", "title": "Bridge", "severity": "SEV2"}).want(400).problem("bad_id")
+	v.json("POST", "/api/v1/incidents", map[string]any{"title": "Bridge", "severity": "SEV2", "detected_at": "yesterday"}).want(422).problem(incident.CodeBadTime)
+	v.json("POST", "/api/v1/incidents", map[string]any{"title": "Bridge", "severity": "SEV2", "signal": "nothing"}).want(422).problem("no_such_signal")
+	v.json("POST", "/api/v1/incidents", map[string]any{"title": "Bridge", "severity": "SEV9"}).want(422).problem(incident.CodeBadSeverity)
+	for _, c := range []struct {
+		name string
+		args any
+		code string
+	}{
+		{"set_severity", map[string]any{"severity": "SEV1"}, incident.CodeReasonMissing},
+		{"resolve", map[string]any{}, incident.CodeNoValidation},
+		{"dance", nil, incident.CodeUnknownCommand},
+		{"add_note", map[string]any{"txt": "a"}, incident.CodeUnknownArgument},
+		{"assign_role", map[string]any{"role": "commander", "person": "nobody"}, incident.CodeBadPerson},
+		{"assign_role", map[string]any{"role": "commander", "person": "me"}, incident.CodeBadPerson},
+		{"draft_update", map[string]any{"audience": "martians", "text": "a"}, incident.CodeBadAudience},
+		{"attach_signals", map[string]any{"signals": []any{}}, "internal_command"},
+		{"signal_changed", map[string]any{"signal": "x"}, "internal_command"},
+		{"absorb", map[string]any{"from": 1}, "internal_command"},
+		{"declare", map[string]any{"title": "x", "severity": "SEV1"}, incident.CodeAlreadyDeclared},
+		{"merge", map[string]any{"into": 7}, "no_such_incident"},
+	} {
+		v.command(1, c.name, c.args).want(422).problem(c.code)
+	}
+	// Blanking words is for administrators.
+	v.command(1, "redact", map[string]any{"event": "3", "reason": "private"}).want(403).problem(auth.CodeForbidden)
+	for _, path := range []string{"0", "-1", "x", "1.5", "99999999999999999999"} {
+		v.get("/api/v1/incidents/" + path).want(404).problem("not_found")
+	}
+	// A drill and the real thing do not merge.
+	m := h.meta()
+	m.Drill = true
+	drill, err := h.Rooms.Declare(context.Background(), incident.Declare{Title: "Drill", Severity: "SEV2"}, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.settle()
+	v.command(1, "merge", map[string]any{"into": drill.Number}).want(422).problem("drill_and_real")
+}
+
+// TestLogAsLines reads the log whole, from the middle, and as it grows.
+func TestLogAsLines(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	for range 600 { // more than a page
+		if _, err := h.Rooms.Do(context.Background(), n, incident.AddNote{Text: "x"}, h.meta()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, _ := h.token(auth.RoleResponder, "")
+	a := v.get("/api/v1/log?from=0&follow=false").want(200)
+	if ct := a.header.Get("Content-Type"); ct != "application/x-ndjson" {
+		t.Error(ct)
+	}
+	lines := strings.Split(strings.TrimSpace(a.body), "\n")
+	if int64(len(lines)) != h.Log.Size() {
+		t.Fatalf("%d lines of %d events", len(lines), h.Log.Size())
+	}
+	for i, line := range lines {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e["offset"] != float64(i) {
+			t.Fatalf("line %d: %v %s", i, err, line)
+		}
+		for _, k := range []string{"offset", "id", "stream", "seq", "type", "at", "actor", "data"} {
+			if _, ok := e[k]; !ok {
+				t.Fatalf("line %d has no %s", i, k)
+			}
+		}
+	}
+	if part := strings.Count(v.get("/api/v1/log?from=600&follow=false").want(200).body, "\n"); int64(part) != h.Log.Size()-600 {
+		t.Errorf("%d lines from 600", part)
+	}
+	v.get("/api/v1/log?from=99999&follow=false").want(200)
+	v.get("/api/v1/log?from=-1").want(422).problem("bad_from")
+	v.get("/api/v1/log?from=x").want(422).problem("bad_from")
+}
+
+// TestFollowingEndsWithTheToken: a follower gets what comes, and is cut off when
+// its token is revoked.
+func TestFollowingEndsWithTheToken(t *testing.T) {
+	h := newHouse(t)
+	v, id := h.token(auth.RoleResponder, "")
+	r, err := http.NewRequest("GET", fmt.Sprintf("%s/api/v1/log?from=%d", h.srv.URL, h.Log.Size()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "bearer "+v.bearer) // the scheme's case does not matter
+	res, err := v.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	h.declare(incident.Declare{Title: "while following"})
+	for lines.Scan() && !strings.Contains(lines.Text(), "while following") {
+	}
+	time.Sleep(3 * h.recheck) // several looks at a good token must not end it
+	h.declare(incident.Declare{Title: "still following"})
+	found := false
+	for !found && lines.Scan() {
+		found = strings.Contains(lines.Text(), "still following")
+	}
+	if !found {
+		t.Fatalf("a good token was cut off: %v", lines.Err())
+	}
+	h.ana().post("/tokens/" + id + "/revoke").want(303)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines.Scan() {
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("still following with a revoked token")
+	}
+}
+
+// TestIntakeAnswers: each sender's protocol, each refusal with its status.
+func TestIntakeAnswers(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	key := func(kind string) string {
+		_, k, err := h.Sources.Create(ctx, h.admin.String(), "a "+kind, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	am, pd, gen := key(intake.Alertmanager), key(intake.PagerDuty), key(intake.Generic)
+	v := h.nobody()
+	post := func(path, body string) *answer {
+		return v.do("POST", path, "application/json", strings.NewReader(body))
+	}
+	alert := `{"version":"4","groupKey":"{}:{a=\"b\"}","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Stuck","severity":"critical"},"annotations":{"summary":"Withdrawals stuck"},"startsAt":"2026-03-01T10:00:00Z","fingerprint":"f1"}]}`
+	post("/api/v1/intake/alertmanager/"+am, alert).want(202)
+	post("/api/v1/intake/generic/"+gen, `{"key":"k","title":"t","state":"firing"}`).want(202)
+	post("/v2/enqueue", `{"routing_key":"`+pd+`","event_action":"trigger","payload":{"summary":"s","source":"x","severity":"critical"}}`).want(202).has(`"dedup_key"`, `"success"`)
+	for path, c := range map[string]struct {
+		body   string
+		status int
+	}{
+		"/api/v1/intake/alertmanager/" + gen:             {alert, 403},
+		"/api/v1/intake/alertmanager/wrong":              {alert, 401},
+		"/api/v1/intake/alertmanager/" + am:              {`{"version":`, 400},
+		"/api/v1/intake/generic/" + gen:                  {`[[[[`, 400},
+		"/api/v1/intake/fax/" + gen:                      {`{}`, 404},
+		"/v2/enqueue":                                    {`{"routing_key":"` + strings.Repeat("a", 32) + `","event_action":"trigger","payload":{"summary":"s","source":"x","severity":"critical"}}`, 400},
+		"/api/v1/intake/generic/" + strings.ToUpper(gen): {`{}`, 401},
+	} {
+		post(path, c.body).want(c.status)
+	}
+	// Some senders always bring credentials of their own; the key is what counts.
+	v.header.Set("Authorization", "Basic YTpi")
+	post("/api/v1/intake/alertmanager/"+am, alert).want(202)
+	// curl -d says that JSON is a form.
+	v.do("POST", "/api/v1/intake/generic/"+gen, "application/x-www-form-urlencoded", strings.NewReader(`{"key":"curl","title":"from curl","state":"firing"}`)).want(202)
+	v.do("POST", "/v2/enqueue", "application/x-www-form-urlencoded", strings.NewReader(`{"routing_key":"`+pd+`","event_action":"resolve","dedup_key":"x"}`)).want(202)
+	h.settle()
+	h.ana().get("/signals").want(200).has("Withdrawals stuck", "from curl")
+	// The key is nowhere to be read, not even by an administrator, nor in the log.
+	for _, secret := range []string{am, pd, gen} {
+		h.ana().get("/sources").want(200).hasNot(secret)
+		h.ana().get("/api/v1/sources").want(200).hasNot(secret)
+		h.ana().get("/api/v1/log?follow=false").want(200).hasNot(secret)
+		if strings.Contains(h.slog.String(), secret) {
+			t.Error("a key is in the operator's log")
+		}
+	}
+}
+
+// TestLedger: what a stranger may fetch, and what not.
+func TestLedger(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	for range 300 { // more than one tile
+		if _, err := h.Rooms.Do(context.Background(), n, incident.AddNote{Text: "x"}, h.meta()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := h.nobody()
+	v.get("/ledger/checkpoint").want(200).has(fmt.Sprint("\n", h.Log.Size(), "\n"))
+	v.get("/ledger/key").want(200).has(h.Log.Verifier())
+	full := v.get("/ledger/tile/0/000").want(200)
+	if !strings.Contains(full.header.Get("Cache-Control"), "immutable") || len(full.body) != 256*32 {
+		t.Errorf("%d bytes, %s", len(full.body), full.header.Get("Cache-Control"))
+	}
+	if a := v.get(fmt.Sprintf("/ledger/tile/0/001.p/%d", h.Log.Size()-256)).want(200); strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+		t.Errorf("a growing tile may be kept: %s", a.header.Get("Cache-Control"))
+	}
+	// What is not there yet must not be remembered as missing.
+	for _, path := range []string{"/ledger/tile/0/001", "/ledger/tile/0/999", "/ledger/tile/9/000", "/ledger/tile/x", "/ledger/tile/0/../../x"} {
+		if a := v.get(path).want(404); a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %s", a.what, a.header.Get("Cache-Control"))
+		}
+	}
+	entries := "/ledger/tile/entries/000"
+	v.get(entries).want(401, 303)
+	h.member("sam", auth.RoleStakeholder, "clients").get(entries).want(403)
+	robot, _ := h.token(auth.RoleResponder, "")
+	if a := robot.get(entries).want(200); !strings.HasPrefix(a.header.Get("Cache-Control"), "private") {
+		t.Errorf("entries may be shared: %s", a.header.Get("Cache-Control"))
+	}
+	robot.bearer = "tocsin_wrong"
+	robot.get(entries).want(401, 303)
+}
+
+func TestFigures(t *testing.T) {
+	h := newHouse(t)
+	v, _ := h.token(auth.RoleResponder, "")
+	v.get("/healthz").want(200)
+	v.get("/metrics").want(200).has("tocsin_log_events ", "tocsin_http_answers_total{", "tocsin_live_write_seconds_bucket{le=\"+Inf\"}")
+	v.get("/prometheus/api/v1/query?query=1%2B1").want(200).has(`"status":"success"`)
+	v.get("/prometheus/api/v1/query?query=sum(").want(400, 422).has(`"status":"error"`)
+	v.post("/prometheus/api/v1/query_range", "query", "1", "start", "0", "end", "60", "step", "15").want(200).has(`"matrix"`)
+	v.get("/charts/chain/eth/interval").want(200).has(`"t":[]`, `"series":[]`)
+	for _, id := range []string{"nothing", "chain/eth/nothing", `chain/e%22%7D/interval`, "chain//interval", "a/b/c/d"} {
+		v.get("/charts/" + id).want(404).problem("not_found")
+	}
+	v.get("/healthz").want(200)
+	v.get("/readyz").want(200)
+	closed := newHouse(t, func(o *Options) { o.Ready = func() bool { return false } })
+	if a := closed.nobody().get("/readyz").want(503); a.header.Get("Retry-After") == "" {
+		t.Error("nothing says when to come back")
+	}
+}
