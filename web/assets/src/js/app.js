@@ -1,3 +1,4 @@
+import "./language.js";
 import { startAnnounce } from "./announce.js";
 import { startCharts } from "./charts.js";
 import { paint, startClock } from "./clock.js";
