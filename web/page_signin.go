@@ -192,6 +192,7 @@ func (s *Server) join(c *call) error {
 		return err
 	}
 	token, choice := c.Param("token"), auth.Choice{Handle: strings.TrimPrefix(strings.TrimSpace(c.FormValue("handle")), "@"), Name: strings.TrimSpace(c.FormValue("name"))}
+	offer, _ := s.Auth.Inspect(c.ctx(), token, c.visit("")) // a link that cannot be used says so below
 	in, err := s.Auth.Accept(c.ctx(), token, choice, c.visit(c.txn()))
 	if err != nil {
 		d, known := describe(err)
@@ -207,6 +208,9 @@ func (s *Server) join(c *call) error {
 		return c.page(d.Status, views.LinkView(p))
 	}
 	c.setSession(in.Cookie, personCookie)
+	if offer.Again { // somebody who knows the house
+		return c.redirect(s.home(in.Actor, ""))
+	}
 	c.tell("told", "You are in. Add a passkey now, so that you can come back without a link.")
 	if in.Actor.Role == auth.RoleStakeholder {
 		return c.redirect(s.home(in.Actor, ""))
