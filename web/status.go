@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,7 +33,7 @@ const maxKept = 128
 type document struct {
 	version string // of the state it was made from
 	mime    string
-	etag    string
+	etag    string // the quoted part
 	plain   []byte
 	gzip    []byte
 }
@@ -68,7 +69,7 @@ func (p *statusPages) serve(c *call, name, mime string, public bool, make func()
 	p.mu.Unlock()
 	h := c.Response().Header()
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("ETag", d.etag)
+	h.Set("ETag", "W/"+d.etag) // weak: packed and plain bytes share it
 	if public {
 		h.Set("Cache-Control", "public, max-age=5, stale-while-revalidate=30, stale-if-error=86400")
 	} else {
@@ -81,11 +82,23 @@ func (p *statusPages) serve(c *call, name, mime string, public bool, make func()
 		return c.NoContent(http.StatusNotModified)
 	}
 	body := d.plain
-	if len(d.gzip) > 0 && strings.Contains(c.Request().Header.Get("Accept-Encoding"), "gzip") {
+	if len(d.gzip) > 0 && takesGzip(c.Request().Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
 		body = d.gzip
 	}
 	return c.Blob(http.StatusOK, mime, body)
+}
+
+// takesGzip reads an Accept-Encoding header (RFC 9110, 12.5.3) as far as gzip goes.
+func takesGzip(header string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, q, _ := strings.Cut(strings.ReplaceAll(part, " ", ""), ";q=")
+		if strings.EqualFold(name, "gzip") {
+			weight, err := strconv.ParseFloat(q, 64)
+			return err != nil || weight > 0
+		}
+	}
+	return false
 }
 
 func gzipped(b []byte) []byte {
