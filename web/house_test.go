@@ -139,6 +139,7 @@ type visitor struct {
 	cookie string // session
 	bearer string
 	csrf   string
+	notice string      // the cookie with what the next page says
 	header http.Header // sent with everything
 	client *http.Client
 }
@@ -226,6 +227,9 @@ func (v *visitor) do(method, path, contentType string, body io.Reader) *answer {
 			r.Header.Set(headerCSRF, v.csrf)
 		}
 	}
+	if v.notice != "" {
+		r.AddCookie(&http.Cookie{Name: cookieNotice, Value: v.notice})
+	}
 	if v.bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+v.bearer)
 	}
@@ -240,6 +244,11 @@ func (v *visitor) do(method, path, contentType string, body io.Reader) *answer {
 		v.h.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	defer res.Body.Close()
+	for _, k := range res.Cookies() {
+		if k.Name == cookieNotice {
+			v.notice = k.Value
+		}
+	}
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		v.h.t.Fatalf("%s %s: %v", method, path, err)

@@ -139,7 +139,7 @@ func (s *Server) drillsPage(c *call) error { return s.showDrills(c, "", http.Sta
 
 func (s *Server) startDrill(c *call) error {
 	speed, err := strconv.ParseFloat(c.FormValue("speed"), 64)
-	if err != nil || speed <= 0 || speed > 1000 {
+	if err != nil || !(speed > 0 && speed <= 1000) { // NaN is neither
 		return s.showDrills(c, "The speed is a number from 1 to 1000.", http.StatusUnprocessableEntity)
 	}
 	if err := s.Drills.Start(c.ctx(), c.actor, c.FormValue("scenario"), speed); err != nil {
