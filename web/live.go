@@ -264,16 +264,28 @@ func (l *live) roomRegions(topic string, st incident.State) []region {
 		{key: views.RegionCharts, body: views.ChartsRegion(views.Charts{Charts: s.incidentCharts(st)})},
 	}
 	newest, known := l.entries[topic]
-	again := !known
-	fresh := newest
-	recent := st.Timeline.Last(shownEntries)
-	for _, e := range recent {
-		if e.Offset > newest && (e.Type == eventRedacted || e.Type == "incident.signal_detached") {
+	again, fresh, news := !known, newest, 0
+	for _, e := range st.Timeline.Newest() {
+		if known && e.Offset <= newest || news == shownEntries && !known {
+			break
+		}
+		if e.Type == eventRedacted || e.Type == "incident.signal_detached" {
 			again = true // older entries may look different now
 		}
 		fresh = max(fresh, e.Offset)
+		news++
 	}
 	l.entries[topic] = fresh
+	recent := st.Timeline.Last(max(shownEntries, news))
+	if again {
+		// Pages may show older entries, and the hub may keep frames of them: what
+		// was blanked leaves both.
+		for i := range st.Timeline.Len() - len(recent) {
+			if e := st.Timeline.At(i); e.Redacted != nil {
+				out = append(out, region{key: views.RegionEntry(e.Offset), into: views.RegionTimeline, place: "there", body: views.EntryRegion(s.presentEntry(st, e))})
+			}
+		}
+	}
 	for _, e := range recent {
 		if again || e.Offset > newest {
 			out = append(out, region{key: views.RegionEntry(e.Offset), into: views.RegionTimeline, place: "end", body: views.EntryRegion(s.presentEntry(st, e))})

@@ -85,9 +85,11 @@ export function morphMain(fresh) {
 }
 
 // insert puts an entry into its list, in the order of data-offset; an entry that is there is morphed.
+// Of place "there" are entries older than the page may show: they are only morphed.
 export function insert(list, key, html, place) {
   const there = document.getElementById(key);
   if (there) { morph(there, html); return; }
+  if (place === "there") return;
   const template = document.createElement("template");
   template.innerHTML = html;
   const node = template.content.firstElementChild;
