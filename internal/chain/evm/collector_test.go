@@ -215,6 +215,19 @@ func TestSyncing(t *testing.T) {
 	}
 }
 
+// TestOnlyIndexing: a node at its highest block that still indexes transactions follows the chain.
+func TestOnlyIndexing(t *testing.T) {
+	n := newNode(t, 5)
+	n.syncing = "0x10"
+	w := watch(t, Config{URL: "http://" + n.addr, ChainID: "1"})
+	w.until("what comes after the question", kind(chain.KindPeers))
+	for _, o := range w.seen {
+		if o.State == chain.Syncing {
+			t.Fatalf("%+v", o)
+		}
+	}
+}
+
 // TestFinality: tags that a node does not know are left out, also when it has one of them.
 func TestFinality(t *testing.T) {
 	n := newNode(t, 50)

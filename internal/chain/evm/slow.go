@@ -27,12 +27,16 @@ func (c *Collector) askSync(ctx context.Context) error {
 	var s struct {
 		Current string `json:"currentBlock"`
 		Highest string `json:"highestBlock"`
+		Healing string `json:"healingTrienodes"`
 	}
 	was := c.syncing
 	c.syncing = len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &s) == nil
+	at, _ := quantity(s.Current)
+	top, _ := quantity(s.Highest)
+	if healing, _ := quantity(s.Healing); at >= top && healing == 0 {
+		c.syncing = false // geth calls it syncing too while it only indexes transactions: its head is the chain's
+	}
 	if c.syncing {
-		at, _ := quantity(s.Current)
-		top, _ := quantity(s.Highest)
 		c.state(chain.Syncing, fmt.Sprintf("It is catching up: block %d of %d.", at, top))
 	} else if was {
 		c.state(chain.Up, "")
