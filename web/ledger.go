@@ -68,6 +68,9 @@ func (s *Server) whileAllowed(c *call) (context.Context, context.CancelFunc) {
 				return
 			case <-ctx.Done():
 				return
+			case <-s.ending:
+				cancel()
+				return
 			case <-tick.C:
 				if !c.still(ctx) {
 					cancel()

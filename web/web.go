@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -122,12 +123,15 @@ type Server struct {
 	status *statusPages
 	limits *limits
 
+	ending   chan struct{} // closed by EndStreams
+	endsOnce sync.Once
+
 	recheck time.Duration // how often a stream asks whether its credential still holds
 }
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), limits: newLimits(), recheck: 5 * time.Second}
+	s := &Server{Options: o, echo: echo.New(), limits: newLimits(), ending: make(chan struct{}), recheck: 5 * time.Second}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}
@@ -145,6 +149,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 
 // Run renders live regions until ctx ends.
 func (s *Server) Run(ctx context.Context) error { return s.live.run(ctx) }
+
+// EndStreams ends the answers that would go on for ever, so that a graceful
+// shutdown does not wait for those who follow the log. It may be called again.
+func (s *Server) EndStreams() { s.endsOnce.Do(func() { close(s.ending) }) }
 
 // now is the server's time, unix ms.
 func (s *Server) now() int64 { return s.Clock() }

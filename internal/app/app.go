@@ -191,6 +191,7 @@ func (a *App) compose(ctx context.Context) error {
 	})
 	a.auth.OnRevoke(func(owner string) { a.hub.EndOwner(owner, "Your access has changed. Sign in again.") })
 	a.http = &http.Server{Handler: a.web, ReadHeaderTimeout: headerWait, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.component("http").Handler(), slog.LevelDebug)}
+	a.http.RegisterOnShutdown(a.web.EndStreams)
 	return a.chain.apply()
 }
 
