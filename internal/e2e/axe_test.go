@@ -195,4 +195,4 @@ func TestAxeFindsNothing(t *testing.T) {
 }
 
 // errorPage is how the browser notes that a page itself came with an error status.
-var errorPage = regexp.MustCompile(`status of (404|410)`)
+var errorPage = regexp.MustCompile(`status of (401|403|404|410)`)
