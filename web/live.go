@@ -171,8 +171,7 @@ func (l *live) render(ctx context.Context, changed map[string]int64) {
 	}
 }
 
-// renderTopic publishes the regions of a topic whose bytes differ from what was
-// published last.
+// renderTopic publishes what changed of a topic that the log drives.
 func (l *live) renderTopic(ctx context.Context, topic string, transient bool) {
 	var regions []region
 	var position int64
@@ -180,12 +179,18 @@ func (l *live) renderTopic(ctx context.Context, topic string, transient bool) {
 		position = v.Position()
 		regions = l.regions(topic, v)
 	})
+	l.publish(ctx, topic, position, regions, transient)
+}
+
+// publish renders regions and hands those to the hub whose bytes differ from
+// what was published last.
+func (l *live) publish(ctx context.Context, topic string, seq int64, regions []region, transient bool) {
 	shown := l.shown[topic]
 	if shown == nil {
 		shown = map[string][32]byte{}
 		l.shown[topic] = shown
 	}
-	now := time.Now().UnixMilli()
+	now := l.s.now()
 	var frames []hub.Frame
 	for _, r := range regions {
 		html, err := renderHTML(ctx, r.body)
@@ -198,12 +203,12 @@ func (l *live) renderTopic(ctx context.Context, topic string, transient bool) {
 			continue
 		}
 		shown[r.key] = digest
-		body, err := json.Marshal(message{Topic: topic, Seq: position, At: now, Key: r.key, HTML: html, Into: r.into, Place: r.place})
+		body, err := json.Marshal(message{Topic: topic, Seq: seq, At: now, Key: r.key, HTML: html, Into: r.into, Place: r.place})
 		if err != nil {
 			l.s.Logger.Error("encode region", "topic", topic, "region", r.key, "err", err)
 			continue
 		}
-		frames = append(frames, hub.Frame{Topic: topic, Seq: position, Key: r.key, Body: body, Transient: transient})
+		frames = append(frames, hub.Frame{Topic: topic, Seq: seq, Key: r.key, Body: body, Transient: transient})
 	}
 	if len(frames) > 0 {
 		l.s.Hub.Publish(frames...)
@@ -298,7 +303,14 @@ const eventRedacted = "log.redacted"
 
 // overdue renders again what changes by the clock alone: what waits, and the walls' clocks.
 func (l *live) overdue(ctx context.Context) {
-	for _, t := range l.s.Hub.Open() {
+	open := l.s.Hub.Open()
+	for t := range l.shown { // nobody watches, and perhaps nothing changes any more
+		if _, watched := slices.BinarySearch(open, t); !watched {
+			delete(l.shown, t)
+			delete(l.entries, t)
+		}
+	}
+	for _, t := range open {
 		if _, ok := room.Number(t); ok || t == projection.TopicWall {
 			l.renderTopic(ctx, t, true)
 		}
@@ -316,7 +328,7 @@ func (l *live) renderChains(ctx context.Context, check bool) {
 		return
 	}
 	l.mu.Lock()
-	l.chainsAt = max(l.chainsAt+1, time.Now().UnixMilli()) // visible to BaseOf before Watched is asked
+	l.chainsAt = max(l.chainsAt+1, l.s.now()) // visible to BaseOf before Watched is asked
 	seq := l.chainsAt
 	l.mu.Unlock()
 	if !l.s.Hub.Watched(topicChains) {
@@ -333,31 +345,7 @@ func (l *live) renderChains(ctx context.Context, check bool) {
 			regions = append(regions, region{key: views.RegionChain(c.ID), body: views.ChainRegion(c)})
 		}
 	}
-	shown := l.shown[topicChains]
-	if shown == nil {
-		shown = map[string][32]byte{}
-		l.shown[topicChains] = shown
-	}
-	var frames []hub.Frame
-	for _, r := range regions {
-		html, err := renderHTML(ctx, r.body)
-		if err != nil {
-			l.s.Logger.Error("render chain", "region", r.key, "err", err)
-			continue
-		}
-		digest := sha256.Sum256([]byte(html))
-		if shown[r.key] == digest {
-			continue
-		}
-		shown[r.key] = digest
-		body, err := json.Marshal(message{Topic: topicChains, Seq: seq, At: time.Now().UnixMilli(), Key: r.key, HTML: html})
-		if err == nil {
-			frames = append(frames, hub.Frame{Topic: topicChains, Seq: seq, Key: r.key, Body: body})
-		}
-	}
-	if len(frames) > 0 {
-		l.s.Hub.Publish(frames...)
-	}
+	l.publish(ctx, topicChains, seq, regions, false)
 }
 
 // flushSamples publishes the points that came since the last time, one frame a chart.
@@ -366,7 +354,7 @@ func (l *live) flushSamples() {
 	points := l.points
 	l.points = map[string]map[string]*metrics.Series{}
 	l.mu.Unlock()
-	now := time.Now().UnixMilli()
+	now := l.s.now()
 	for chart, lines := range points {
 		var found []metrics.Series
 		for _, name := range sortedKeys(lines) {

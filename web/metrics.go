@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// limits counts what the server answered, by method, route and status. Routes
+// tally counts what the server answered, by method, route and status. Routes
 // are fixed and methods that no route has are one, so the table is bounded.
-type limits struct {
+type tally struct {
 	mu      sync.Mutex
 	answers map[string]int64
 	began   time.Time
 }
 
-func newLimits() *limits { return &limits{answers: map[string]int64{}, began: time.Now()} }
+func newTally() *tally { return &tally{answers: map[string]int64{}, began: time.Now()} }
 
-func (l *limits) seen(method, route string, status int, _ time.Duration) {
+func (l *tally) seen(method, route string, status int) {
 	if route == "" {
 		route = "none"
 	}
@@ -64,13 +64,13 @@ func (s *Server) ownMetrics(c *call) error {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	metric("tocsin_heap_bytes", "gauge", "bytes of live heap", mem.HeapAlloc)
-	metric("tocsin_uptime_seconds", "counter", "time since start", int64(time.Since(s.limits.began).Seconds()))
+	metric("tocsin_uptime_seconds", "counter", "time since start", int64(time.Since(s.tally.began).Seconds()))
 	fmt.Fprint(&b, "# HELP tocsin_http_answers_total answers by route and status\n# TYPE tocsin_http_answers_total counter\n")
-	s.limits.mu.Lock()
-	for _, k := range sortedKeys(s.limits.answers) {
-		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, s.limits.answers[k])
+	s.tally.mu.Lock()
+	for _, k := range sortedKeys(s.tally.answers) {
+		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, s.tally.answers[k])
 	}
-	s.limits.mu.Unlock()
+	s.tally.mu.Unlock()
 	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
 }
 

@@ -19,7 +19,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
 
 const (
-	bodyWait = time.Minute // for the whole body of a request
+	bodyWait = time.Minute // for the whole body of a request, and of its answer
 	drained  = 8 << 20     // bytes read and dropped of a body that is too large
 )
 
@@ -38,9 +38,12 @@ func (s *Server) middleware() {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
 			}
 			began, whole := time.Now(), c.Request().Body
+			// Whoever does not finish sending, or does not read, holds nothing of
+			// ours for long. (Sockets and the log's followers set their own times.)
+			wire := http.NewResponseController(c.Response())
+			_ = wire.SetWriteDeadline(began.Add(bodyWait))
 			if whole != http.NoBody {
-				// Whoever does not finish sending holds nothing of ours for long.
-				_ = http.NewResponseController(c.Response()).SetReadDeadline(began.Add(bodyWait))
+				_ = wire.SetReadDeadline(began.Add(bodyWait))
 				c.Request().Body = http.MaxBytesReader(c.Response(), whole, maxBody+2) // a handler sees that there is too much before this cuts off
 			}
 			defer func() {
@@ -52,7 +55,7 @@ func (s *Server) middleware() {
 					err = fmt.Errorf("panic: %v", p)
 					s.handleError(err, c)
 				}
-				s.limits.seen(c.Request().Method, c.Path(), c.Response().Status, time.Since(began))
+				s.tally.seen(c.Request().Method, c.Path(), c.Response().Status)
 			}()
 			if c.Request().ContentLength > maxBody {
 				err = errTooBig

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/tocsin-ops/tocsin/internal/auth"
-	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/internal/room"
@@ -269,13 +268,4 @@ func (s *Server) sameKind(a, b int64) (err error) {
 		}
 	})
 	return err
-}
-
-func chainOf(list []chain.View, id string) (chain.View, bool) {
-	for _, v := range list {
-		if v.Chain == id {
-			return v, true
-		}
-	}
-	return chain.View{}, false
 }

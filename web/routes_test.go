@@ -194,9 +194,9 @@ func TestRoutesFromOutsideAreBounded(t *testing.T) {
 	h := newHouse(t)
 	v := h.nobody()
 	count := func() int {
-		h.limits.mu.Lock()
-		defer h.limits.mu.Unlock()
-		return len(h.limits.answers)
+		h.tally.mu.Lock()
+		defer h.tally.mu.Unlock()
+		return len(h.tally.answers)
 	}
 	for _, method := range []string{"GET", "POST"} {
 		v.do(method, "/nothing/here", "", nil).want(404)
@@ -210,6 +210,6 @@ func TestRoutesFromOutsideAreBounded(t *testing.T) {
 		}
 	}
 	if n := count() - before; n > 8 {
-		t.Errorf("35 made-up requests left %d rows in the table of answers; somebody could fill the memory: %v", n, sortedKeys(h.limits.answers))
+		t.Errorf("35 made-up requests left %d rows in the table of answers; somebody could fill the memory: %v", n, sortedKeys(h.tally.answers))
 	}
 }

@@ -121,7 +121,7 @@ type Server struct {
 	routes []Route
 	live   *live
 	status *statusPages
-	limits *limits
+	tally  *tally
 
 	ending   chan struct{} // closed by EndStreams
 	endsOnce sync.Once
@@ -131,7 +131,7 @@ type Server struct {
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), limits: newLimits(), ending: make(chan struct{}), recheck: 5 * time.Second}
+	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), recheck: 5 * time.Second}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}
