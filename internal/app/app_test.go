@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -357,5 +358,56 @@ func TestDrillRuns(t *testing.T) {
 		if out := a.must("GET", path, ""); strings.Contains(strings.ToLower(out), "nomad") {
 			t.Errorf("%s shows the drill", path)
 		}
+	}
+}
+
+// TestChainsAreKept adds a chain through the page's API with a made-up node,
+// restarts, and removes it; the node's password is in no log.
+func TestChainsAreKept(t *testing.T) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var call struct {
+			ID     json.RawMessage `json:"id"`
+			Method string          `json:"method"`
+		}
+		_ = json.NewDecoder(r.Body).Decode(&call)
+		result := map[string]string{"eth_chainId": `"0x539"`, "net_version": `"1337"`, "eth_blockNumber": `"0x10"`, "web3_clientVersion": `"fake/1"`, "eth_syncing": "false",
+			"eth_getBlockByNumber": `{"number":"0x10","hash":"0x` + strings.Repeat("11", 32) + `","parentHash":"0x` + strings.Repeat("22", 32) + `","timestamp":"0x6553f100"}`}[call.Method]
+		if result == "" {
+			result = "null"
+		}
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(call.ID)+`,"result":`+result+`}`)
+	}))
+	defer node.Close()
+	address := strings.Replace(node.URL, "http://", "http://user:hunter2@", 1)
+	dir := t.TempDir()
+	a := start(t, dir)
+	a.must("POST", "/chains", `{"name":"Testnet","urls":["`+address+`"]}`)
+	if code, out := a.call("POST", "/chains", `{"name":"testnet","urls":["`+address+`"]}`); code != 422 || !strings.Contains(out, "chain_exists") {
+		t.Errorf("twice: %d %s", code, out)
+	}
+	if code, out := a.call("POST", "/chains", `{"name":"Dead","urls":["http://user:hunter2@127.0.0.1:1"]}`); code != 422 || strings.Contains(out, "hunter2") {
+		t.Errorf("a dead node: %d %s", code, out)
+	}
+	a.stop()
+	b := start(t, dir)
+	if out := b.must("GET", "/chains", ""); !strings.Contains(out, "Testnet") || strings.Contains(out, "hunter2") {
+		t.Error("after a restart the page does not show the chain, or shows the password")
+	}
+	for _, path := range []string{"/api/v1/chains", "/api/v1/log?follow=false", "/chains", "/log"} {
+		if out := b.must("GET", path, ""); strings.Contains(out, "hunter2") {
+			t.Errorf("%s says the password of a node", path)
+		}
+	}
+	b.must("POST", "/chains/testnet/remove", "")
+	if code, _ := b.call("POST", "/chains/testnet/remove", ""); code != 404 {
+		t.Errorf("removed twice: %d", code)
+	}
+	b.stop()
+	c := start(t, dir)
+	if out := c.must("GET", "/api/v1/chains", ""); strings.Contains(out, "testnet") {
+		t.Errorf("a removed chain is back: %s", out)
+	}
+	if log := c.must("GET", "/api/v1/log?follow=false", ""); !strings.Contains(log, "chain.added") || !strings.Contains(log, "chain.removed") {
+		t.Error("the changes are not on record")
 	}
 }

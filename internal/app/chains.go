@@ -34,11 +34,15 @@ const (
 type chains struct {
 	app *App
 
-	mu    sync.Mutex // guards what follows
-	fixed []telemetry.Chain
-	added []telemetry.Chain
-	drill []telemetry.Chain
-	names map[string]string // id -> display name
+	changing sync.Mutex // one change at a time, also while the store writes
+	mu       sync.Mutex // guards what follows, shortly: pages ask under the world's lock
+	fixed    []telemetry.Chain
+	added    []telemetry.Chain
+	drill    []telemetry.Chain
+	// drills are the chains of all drills of this run: the findings that end with
+	// a drill come after its chains are gone. As many as the scenarios have.
+	drills map[string]bool
+	names  map[string]string // id -> display name
 }
 
 // kept is an added chain as the store holds it.
@@ -48,7 +52,7 @@ type kept struct {
 }
 
 func newChains(ctx context.Context, a *App, fixed []config.Chain) (*chains, error) {
-	c := &chains{app: a, names: map[string]string{}}
+	c := &chains{app: a, drills: map[string]bool{}, names: map[string]string{}}
 	for _, f := range fixed {
 		t, err := fromConfig(f)
 		if err != nil {
@@ -92,11 +96,15 @@ func (c *chains) apply() error {
 	return c.applyLocked()
 }
 
-// isDrill tells whether a chain is fed by the drill.
+// isDrill tells whether a chain is, or was, fed by a drill. A chain that is
+// watched for real is none, whatever its name.
 func (c *chains) isDrill(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.index(c.drill, id) >= 0
+	if c.index(c.drill, id) >= 0 {
+		return true
+	}
+	return c.drills[id] && c.index(c.fixed, id) < 0 && c.index(c.added, id) < 0
 }
 
 // title is what people call a chain, "" when it is not known.
@@ -164,12 +172,15 @@ func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []st
 	if err := t.Check(); err != nil {
 		return refuse("invalid", "%s", err.Error())
 	}
+	c.changing.Lock()
+	defer c.changing.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	taken, number := c.index(slices.Concat(c.fixed, c.added, c.drill), t.Name) >= 0, len(c.fixed)+len(c.added)
+	c.mu.Unlock()
 	switch {
-	case c.index(c.fixed, t.Name) >= 0 || c.index(c.added, t.Name) >= 0:
+	case taken:
 		return refuse("chain_exists", "A chain named “%s” is watched already. Give this one another name.", title)
-	case len(c.fixed)+len(c.added) >= maxChains:
+	case number >= maxChains:
 		return refuse("too_many", "%d chains are watched already. Stop watching one first.", maxChains)
 	}
 	value, err := json.Marshal(kept{Title: title, Chain: t})
@@ -186,6 +197,8 @@ func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []st
 	if err := c.record(ctx, by, "chain.added", map[string]any{"id": t.Name, "name": title, "family": t.Family, "chain_id": t.ChainID, "nodes": nodes}); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.names[t.Name] = title
 	c.added = append(c.added, t)
 	return c.applyLocked()
@@ -215,12 +228,14 @@ func (c *chains) record(ctx context.Context, by auth.Actor, typ string, data any
 
 // Remove implements web.Chains.
 func (c *chains) Remove(ctx context.Context, by auth.Actor, id string) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.index(c.fixed, id) >= 0 {
+	fixed, i := c.index(c.fixed, id) >= 0, c.index(c.added, id)
+	c.mu.Unlock()
+	if fixed {
 		return refuse("chain_fixed", "This chain stands in the configuration file. Take it out there and restart.")
 	}
-	i := c.index(c.added, id)
 	if i < 0 {
 		return refuse("not_found", "This chain is not watched.")
 	}
@@ -230,6 +245,8 @@ func (c *chains) Remove(ctx context.Context, by auth.Actor, id string) error {
 	if err := c.record(ctx, by, "chain.removed", map[string]any{"id": id}); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.added = slices.Delete(slices.Clone(c.added), i, i+1)
 	return c.applyLocked()
 }
@@ -240,6 +257,9 @@ func (c *chains) SetDrill(list []telemetry.Chain, names map[string]string) error
 	defer c.mu.Unlock()
 	for id, n := range names {
 		c.names[id] = n
+	}
+	for _, t := range list {
+		c.drills[t.Name] = true
 	}
 	c.drill = list
 	return c.applyLocked()
