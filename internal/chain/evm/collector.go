@@ -55,6 +55,7 @@ type Collector struct {
 	absent  map[string]time.Time
 	syncing bool
 	pushed  time.Time // when newHeads last spoke
+	doubt   time.Time // until when newHeads is not relied on: it has told nothing yet, or a poll knew more
 	said    time.Time // when the head was last told
 	behind  int
 	since   time.Time
@@ -145,10 +146,10 @@ func (c *Collector) session(ctx context.Context) error {
 	if err := c.slow(ctx); err != nil {
 		return err
 	}
-	poll, slow := time.NewTicker(c.cfg.Poll), time.NewTicker(c.cfg.Slow)
+	poll, slow := time.NewTicker(c.cfg.Poll/quick), time.NewTicker(c.cfg.Slow)
 	defer poll.Stop()
 	defer slow.Stop()
-	for n := 0; ; n++ {
+	for n := 0; ; {
 		var lost <-chan error
 		if c.sub != nil {
 			lost = c.sub.Err()
@@ -157,7 +158,7 @@ func (c *Collector) session(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case h := <-c.heads:
-			c.pushed = time.Now()
+			c.pushed, c.doubt = time.Now(), time.Time{}
 			if err := c.head(ctx, h, chain.Subscribed); err != nil {
 				return err
 			}
@@ -166,12 +167,16 @@ func (c *Collector) session(ctx context.Context) error {
 			c.unsubscribe()
 			c.nextSub = time.Now().Add(dial.Backoff(1, 2*time.Second, 2*time.Second))
 		case <-poll.C:
-			// a subscription may fall silent without an error, so it is checked by a poll now and then
-			if c.sub != nil && time.Since(c.pushed) < 3*c.cfg.Poll && n%3 != 0 {
+			n++
+			if !c.due(n) {
 				continue
 			}
+			was, _ := c.tree.Tip()
 			if err := c.poll(ctx); err != nil {
 				return err
+			}
+			if is, _ := c.tree.Tip(); c.sub != nil && is.Hash != was.Hash {
+				c.doubt = time.Now().Add(doubtFor) // newHeads should have told it
 			}
 			c.trySubscribe(ctx)
 		case <-slow.C:
@@ -180,6 +185,24 @@ func (c *Collector) session(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+const (
+	quick    = 4               // looks in one Poll while newHeads is in doubt
+	doubtFor = 1 * time.Minute // then the chain is just quiet, or the ordinary pace must do
+)
+
+// due tells whether the n-th tick, of which there are four in one Poll, is to ask for the newest block. A subscription may be silent
+// without an error (geth's takes some seconds to speak when the node has just begun), so one that has told nothing yet, or later than a
+// poll, is not relied on; one that works is still checked now and then.
+func (c *Collector) due(n int) bool {
+	switch {
+	case c.sub != nil && time.Now().Before(c.doubt):
+		return true
+	case c.sub != nil && time.Since(c.pushed) < 3*c.cfg.Poll:
+		return n%(3*quick) == 0
+	}
+	return n%quick == 0
 }
 
 func connect(ctx context.Context, address string, h *http.Client) (*rpc.Client, error) {

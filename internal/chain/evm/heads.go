@@ -300,7 +300,7 @@ func (c *Collector) trySubscribe(ctx context.Context) {
 		err := c.subscribe(sctx, address, tip.Hash)
 		cancel()
 		if err == nil {
-			c.pushed = time.Now()
+			c.pushed, c.doubt = time.Now(), time.Now().Add(doubtFor)
 			c.log.Info("newHeads opened", "address", dial.Redact(address))
 			return
 		}
