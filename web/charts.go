@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -153,7 +154,9 @@ func newChartDoc(k chartKind, found []metrics.Series) chartDoc {
 	for _, f := range found {
 		v := chartValues{Name: f.Labels[k.legend], Values: make([]*float64, len(d.T))}
 		for i, t := range f.At {
-			v.Values[at[t]] = &f.Values[i]
+			if y := f.Values[i]; !math.IsNaN(y) && !math.IsInf(y, 0) { // JSON has neither
+				v.Values[at[t]] = &f.Values[i]
+			}
 		}
 		d.Series = append(d.Series, v)
 	}

@@ -111,6 +111,9 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 		cancel()
 		wg.Wait()
 		must(tsdb.Close())
+		if leak := secrets.FindString(h.slog.String()); leak != "" {
+			t.Errorf("the operator's log holds the secret %s", leak)
+		}
 	})
 	link, _, err := h.Auth.Bootstrap(ctx)
 	must(err)
@@ -119,6 +122,9 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 	h.admin, h.adminBy = in.Actor, in.Cookie
 	return h
 }
+
+// secrets are tokens, links and session cookies as they look on the wire.
+var secrets = regexp.MustCompile(`\b(tocsin|join|session)_[0-9A-Za-z]{40,}`)
 
 func (h *house) millis() int64 { return time.Now().UnixMilli() + h.late.Load() }
 
