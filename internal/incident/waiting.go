@@ -141,7 +141,8 @@ type Waiting struct {
 // WaitingFor lists what waits at a moment, most pressing kind first: vacant roles,
 // offered roles, updates overdue, updates to approve or publish, overdue tasks,
 // signals that nobody has acknowledged (one item for all of them). It is empty
-// when merged; when resolved only updates and tasks wait.
+// when merged; when resolved only updates and tasks wait, and to tell who was told
+// of it that it is over.
 func WaitingFor(s State, now int64) []Waiting {
 	var out []Waiting
 	if !s.Declared || s.MergedInto != 0 {
@@ -158,6 +159,13 @@ func WaitingFor(s State, now int64) []Waiting {
 			out = append(out, Waiting{Kind: WaitingUpdateDue, Text: "The next update for " + a.Name + " is overdue", For: s.duty(RoleComms, ""), Ref: a.Name, Due: due})
 		}
 	}
+	if !Open(s) {
+		for _, a := range s.Audiences {
+			if s.untold(a) {
+				out = append(out, Waiting{Kind: WaitingUpdateDue, Text: "Nobody has told " + a.Name + " that it is over", For: s.duty(RoleComms, ""), Ref: a.Name})
+			}
+		}
+	}
 	for _, u := range s.Updates {
 		switch u.State {
 		case UpdateDraft:
@@ -172,6 +180,17 @@ func WaitingFor(s State, now int64) []Waiting {
 		}
 	}
 	return append(out, waitingSignals(s)...)
+}
+
+// untold is true when the last that the audience heard is not that it is
+// resolved, and nothing that says so is on its way.
+func (s State) untold(a Audience) bool {
+	if i := s.updateAt(a.LastUpdate); i < 0 || s.Updates[i].Phase == "resolved" {
+		return false
+	}
+	return !slices.ContainsFunc(s.Updates, func(u Update) bool {
+		return u.Audience == a.Name && (u.State == UpdateDraft || u.State == UpdateIsApproved)
+	})
 }
 
 // duty is the role when somebody other than not (an actor) holds it, else "":
