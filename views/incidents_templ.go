@@ -421,7 +421,7 @@ func DeclareView(p DeclarePage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "</div></fieldset><div class=\"field\"><label for=\"d-summary\">What we know <span class=\"optional\">can be written later</span></label> <textarea id=\"d-summary\" name=\"summary\" rows=\"3\" maxlength=\"4000\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "</div></fieldset><div class=\"field\"><label for=\"d-summary\">What we know <span class=\"optional\">can be written later</span></label> <textarea id=\"d-summary\" name=\"summary\" rows=\"3\" maxlength=\"2000\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
