@@ -250,6 +250,23 @@ func TestTopicsAreJudged(t *testing.T) {
 	}
 }
 
+// TestStrangersDoNotCrowdOut: when very many look, responders still get a socket.
+func TestStrangersDoNotCrowdOut(t *testing.T) {
+	h := newHouse(t)
+	h.strangers = 2
+	for range 2 {
+		h.nobody().live("/status/live")
+	}
+	if s, res := h.nobody().dial("/status/live"); s != nil || res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("the third stranger: %s", res.Status)
+	}
+	h.ana().watch("wall")
+	h.ana().live("/status/live")
+	if s, res := h.ana().dial("/status/live?audience=nothing"); s != nil || res.StatusCode < 400 {
+		t.Errorf("an audience that does not exist: %s", res.Status)
+	}
+}
+
 func TestForeignPagesGetNoSocket(t *testing.T) {
 	h := newHouse(t, func(o *Options) { o.PublicURL = "https://room.example.org" })
 	for origin, ok := range map[string]bool{

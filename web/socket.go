@@ -88,12 +88,18 @@ func (c *call) still(ctx context.Context) bool {
 
 // statusLive is the live part of the status pages; anybody may have the public one.
 func (s *Server) statusLive(c *call) error {
+	if !c.actor.SignedIn() && s.Hub.Stats().Connections >= s.strangers {
+		return refusal("unavailable", "Very many people are looking at this moment. The page shows the newest when it is loaded again.")
+	}
 	topic := projection.TopicStatus
 	audience := c.QueryParam("audience")
 	if audience != "" && audience != auth.PublicAudience {
 		topic += "/" + audience
 	}
 	return s.subscribe(c, []string{topic}, c.QueryParams()["since"], func(string) error {
-		return c.allow(auth.ViewStatus, auth.Subject{Audience: audience})
+		if err := c.allow(auth.ViewStatus, auth.Subject{Audience: audience}); err != nil || audience == "" {
+			return err
+		}
+		return s.knownAudience(audience)
 	})
 }

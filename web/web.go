@@ -126,12 +126,13 @@ type Server struct {
 	ending   chan struct{} // closed by EndStreams
 	endsOnce sync.Once
 
-	recheck time.Duration // how often a stream asks whether its credential still holds
+	strangers int           // live sockets above which nobody gets one who has not signed in
+	recheck   time.Duration // how often a stream asks whether its credential still holds
 }
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), recheck: 5 * time.Second}
+	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}
