@@ -21,6 +21,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/views"
 )
 
@@ -234,6 +235,22 @@ func (c *call) settle(position int64) {
 	ctx, cancel := context.WithTimeout(c.ctx(), 2*time.Second)
 	defer cancel()
 	_ = c.s.World.WaitFor(ctx, position)
+}
+
+// known says whether there is an incident n; one that was declared a moment ago
+// may still be on its way to the pages.
+func (c *call) known(n int64) error {
+	look := func() (err error) {
+		c.s.World.Look(func(v projection.View) { _, err = v.Incident(n) })
+		return err
+	}
+	if look() != nil {
+		c.settle(c.s.Log.Size() - 1)
+	}
+	if look() != nil {
+		return room.ErrNoIncident
+	}
+	return nil
 }
 
 // page renders a whole page.

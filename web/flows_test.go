@@ -96,6 +96,21 @@ func TestCompletion(t *testing.T) {
 	h.ana().get("/incidents/7/complete?line=x").want(404)
 }
 
+// TestJustDeclared: what was answered is there, though pages follow the log.
+func TestJustDeclared(t *testing.T) {
+	h := newHouse(t)
+	v, _ := h.token(auth.RoleResponder, "")
+	for range 30 {
+		var d declareAnswer
+		v.json("POST", "/api/v1/incidents", map[string]any{"title": "Now", "severity": "SEV3"}).want(201).into(&d)
+		v.get(fmt.Sprintf("/incidents/%d", d.Number)).want(200)
+		v.json("POST", "/api/v1/incidents", map[string]any{"title": "Now", "severity": "SEV3"}).want(201).into(&d)
+		if s, res := v.dial(fmt.Sprintf("/live?topic=incident/%d&since=%d", d.Number, d.Position)); s == nil {
+			t.Fatalf("incident %d: %s", d.Number, res.Status)
+		}
+	}
+}
+
 func TestDeclareForm(t *testing.T) {
 	h := newHouse(t)
 	h.chains.list = []ChainSetting{{ID: "eth", Name: "Ethereum"}, {ID: "btc", Name: "Bitcoin"}}

@@ -232,13 +232,9 @@ func (s *Server) serveLive(c *call) error {
 		if !ok {
 			return refusal("no_such_topic", "There is no live topic “"+safe(topic)+"”.")
 		}
-		if isRoom {
-			var err error
-			s.World.Look(func(v projection.View) { _, err = v.Incident(n) })
-			if err != nil {
-				return room.ErrNoIncident
-			}
+		if err := c.allow(action, subject); err != nil || !isRoom {
+			return err
 		}
-		return c.allow(action, subject)
+		return c.known(n)
 	})
 }

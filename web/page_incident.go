@@ -18,6 +18,9 @@ func (s *Server) incidentPage(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.known(n); err != nil {
+		return err
+	}
 	limit := shownEntries
 	all := c.QueryParam("all") != ""
 	topic, chains := s.chainTopic(), s.presentChains()
@@ -100,6 +103,9 @@ func (s *Server) incidentLine(c *call) error {
 func (s *Server) incidentComplete(c *call) error {
 	n, err := c.number()
 	if err != nil {
+		return err
+	}
+	if err := c.known(n); err != nil {
 		return err
 	}
 	var st incident.State

@@ -309,6 +309,18 @@ func TestStakeholdersGoHome(t *testing.T) {
 	}
 }
 
+// TestHead: monitors ask without wanting the page.
+func TestHead(t *testing.T) {
+	h := newHouse(t)
+	for _, path := range []string{"/status", "/healthz", "/readyz", "/api/v2/summary.json", "/status/history.atom", "/signin"} {
+		a := h.nobody().do("HEAD", path, "", nil).want(200)
+		if a.body != "" || a.header.Get("Content-Type") == "" {
+			t.Errorf("%s: %q %v", a.what, a.body, a.header)
+		}
+	}
+	h.nobody().do("HEAD", "/incidents", "", nil).want(405)
+}
+
 func TestAssets(t *testing.T) {
 	h := newHouse(t)
 	v := h.nobody()

@@ -50,7 +50,7 @@ func (s *Server) authed(method, path string, action auth.Action, h func(c *call)
 // that is not ours (some senders always bring one) makes nobody of the caller.
 func (s *Server) open(method, path, why string, h func(c *call) error) {
 	s.routes = append(s.routes, Route{Method: method, Path: path, Why: why})
-	s.echo.Add(method, path, func(ec echo.Context) error {
+	answer := func(ec echo.Context) error {
 		c, err := s.identify(ec)
 		if errors.Is(err, &auth.Refusal{Code: auth.CodeNotSignedIn}) {
 			c, err = s.nobody(ec), nil
@@ -59,7 +59,11 @@ func (s *Server) open(method, path, why string, h func(c *call) error) {
 			return err
 		}
 		return h(c)
-	})
+	}
+	s.echo.Add(method, path, answer)
+	if method == http.MethodGet {
+		s.echo.Add(http.MethodHead, path, answer) // monitors ask so; net/http leaves the body out
+	}
 }
 
 func (s *Server) register() {

@@ -65,8 +65,14 @@ func TestOpenRoutesAreArguedFor(t *testing.T) {
 			t.Errorf("%s is on the list and does not exist", key)
 		}
 	}
-	if n := len(h.echo.Routes()); n != len(h.Routes()) {
-		t.Errorf("the router knows %d routes, the registrar %d: one was added without saying who may use it", n, len(h.Routes()))
+	for _, r := range h.echo.Routes() {
+		key := r.Method + " " + r.Path
+		if key, head := strings.CutPrefix(key, "HEAD "); head && openRoutes["GET "+key] != "" {
+			continue // the same without the body
+		}
+		if !seen[key] {
+			t.Errorf("%s was added without saying who may use it", key)
+		}
 	}
 }
 
