@@ -104,7 +104,6 @@ func matches(st incident.State, f views.IncidentFilter) bool {
 func (s *Server) declareModel(c *call) views.DeclarePage {
 	var p views.DeclarePage
 	s.World.Look(func(v projection.View) { p.Base = c.base("Declare an incident", "incidents", v) })
-	p.Severity = "SEV3"
 	for _, ch := range s.Chains.List() {
 		p.Chains = append(p.Chains, views.Choice{Value: ch.ID, Text: ch.Name})
 	}
@@ -133,7 +132,7 @@ func (s *Server) declareForm(c *call) error {
 			return err
 		}
 		page := s.declareModel(c)
-		page.Title, page.Severity, page.Summary, page.Problem = cmd.Title, cmp.Or(cmd.Severity, "SEV3"), cmd.Summary, p.Detail
+		page.Title, page.Severity, page.Summary, page.Problem = cmd.Title, cmd.Severity, cmd.Summary, p.Detail
 		mark(page.Chains, form["chains"])
 		mark(page.Components, form["components"])
 		return c.page(p.Status, views.DeclareView(page))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/views"
@@ -226,6 +227,9 @@ func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 		case incident.PartPerson:
 			text.WriteString(s.person(p.Ref))
 			continue
+		case incident.PartTime:
+			text.WriteString(clockText(p))
+			continue
 		case incident.PartLink:
 			out.Link = &views.Link{Text: p.Text, URL: p.Ref}
 			continue // drawn beside the words
@@ -253,6 +257,15 @@ func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 		out.Text = strings.TrimPrefix(rest, ": ") // the pair is drawn, not written
 	}
 	return out
+}
+
+// clockText is a time in an entry as people read it; all times on pages are UTC.
+func clockText(p incident.Part) string {
+	ms, err := strconv.ParseInt(p.Ref, 10, 64)
+	if err != nil {
+		return p.Text
+	}
+	return time.UnixMilli(ms).UTC().Format("2 Jan 15:04 UTC")
 }
 
 func signalParts(e incident.Entry) (n int) {

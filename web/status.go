@@ -50,23 +50,10 @@ func (p *statusPages) version() string {
 
 func (p *statusPages) serve(c *call, name, mime string, public bool, make func() ([]byte, error)) error {
 	version := p.version()
-	p.mu.Lock()
-	d, ok := p.kept[name]
-	if !ok || d.version != version {
-		body, err := make()
-		if err != nil {
-			p.mu.Unlock()
-			return err
-		}
-		d = document{version: version, mime: mime, plain: body, gzip: gzipped(body)}
-		sum := sha256.Sum256(body)
-		d.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-		if len(p.kept) >= maxKept { // names carry the Host that was asked for: somebody plays with it
-			clear(p.kept)
-		}
-		p.kept[name] = d
+	d, err := p.document(name, mime, version, make)
+	if err != nil {
+		return err
 	}
-	p.mu.Unlock()
 	h := c.Response().Header()
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", "W/"+d.etag) // weak: packed and plain bytes share it
@@ -99,6 +86,26 @@ func takesGzip(header string) bool {
 		}
 	}
 	return false
+}
+
+// document returns the kept one, or makes it when the state has changed since.
+func (p *statusPages) document(name, mime, version string, make func() ([]byte, error)) (document, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d, ok := p.kept[name]; ok && d.version == version {
+		return d, nil
+	}
+	body, err := make()
+	if err != nil {
+		return document{}, err
+	}
+	sum := sha256.Sum256(body)
+	d := document{version: version, mime: mime, plain: body, gzip: gzipped(body), etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	if len(p.kept) >= maxKept { // names carry the Host that was asked for: somebody plays with it
+		clear(p.kept)
+	}
+	p.kept[name] = d
+	return d, nil
 }
 
 func gzipped(b []byte) []byte {

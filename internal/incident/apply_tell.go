@@ -55,7 +55,7 @@ func (b UpdateApproved) apply(s *State, e Event) {
 	})
 	did := " approved for "
 	if b.SelfApproved {
-		did = " self-approved (nobody else could) for "
+		did = " self-approved (nobody else held a role) for "
 	}
 	s.say(e, KindUpdate, updateOf(b.Update), say(did+b.Audience))
 }

@@ -215,7 +215,7 @@ func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
 			return j, fmt.Errorf("look up command %s: %w", c.meta.ID, err)
 		}
 		if len(past) > 0 {
-			if past[0].Stream != Stream(d.number) {
+			if past[0].Stream != Stream(d.number) || past[0].Actor != c.meta.Actor {
 				c.err = errIDUsed()
 				continue
 			}

@@ -131,7 +131,7 @@ func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m inc
 	if err != nil {
 		return Answer{}, err
 	}
-	if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
+	if past, ok, err := r.repeated(ctx, m, number); err != nil || ok {
 		return past, err
 	}
 	if _, err := incident.Decide(s, c, m); err != nil {
@@ -150,7 +150,7 @@ func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m inc
 
 // Declare opens a new incident under the next free number.
 func (r *Rooms) Declare(ctx context.Context, c incident.Declare, m incident.Meta) (Answer, error) {
-	if a, ok, err := r.repeated(ctx, m.ID, 0); err != nil || ok {
+	if a, ok, err := r.repeated(ctx, m, 0); err != nil || ok {
 		return a, err
 	}
 	r.mu.Lock()
@@ -181,7 +181,7 @@ func (r *Rooms) Declare(ctx context.Context, c incident.Declare, m incident.Meta
 		events, err := r.log.Append(ctx, eventlog.Batch{Stream: Stream(number), Expect: 0, Drafts: drafts})
 		if errors.Is(err, eventlog.ErrConflict) || errors.Is(err, eventlog.ErrDuplicate) {
 			// Somebody else took the number, or this very command came twice at once.
-			if a, ok, err := r.repeated(ctx, m.ID, 0); err != nil || ok {
+			if a, ok, err := r.repeated(ctx, m, 0); err != nil || ok {
 				return a, err
 			}
 			number++
@@ -210,7 +210,7 @@ func (r *Rooms) Load(ctx context.Context, number int64) (incident.State, error) 
 // says by whom and why. Facts that the event carried are said again before it
 // goes, so that a crash in between loses none.
 func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m incident.Meta) (Answer, error) {
-	if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
+	if past, ok, err := r.repeated(ctx, m, number); err != nil || ok {
 		return past, err
 	}
 	s, err := r.Load(ctx, number)
@@ -222,7 +222,7 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 		return Answer{}, err
 	}
 	if len(bodies) == 0 { // blanked already, perhaps an instant ago by this very command
-		if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
+		if past, ok, err := r.repeated(ctx, m, number); err != nil || ok {
 			return past, err
 		}
 		return Answer{Number: number, Position: s.Position}, nil
@@ -247,7 +247,7 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 	}
 	ev, err := r.log.Redact(ctx, target.Offset, drafts[0])
 	if errors.Is(err, eventlog.ErrRedacted) { // perhaps by this very command, sent twice at once
-		if past, ok, err := r.repeated(ctx, m.ID, number); err != nil || ok {
+		if past, ok, err := r.repeated(ctx, m, number); err != nil || ok {
 			return past, err
 		}
 	}
@@ -264,7 +264,7 @@ func (r *Rooms) restate(ctx context.Context, number int64, c incident.Redact, m 
 	said := m
 	said.ID = m.ID + ".restate"
 	for range maxAttempts {
-		if _, done, err := r.repeated(ctx, said.ID, number); err != nil || done {
+		if _, done, err := r.repeated(ctx, said, number); err != nil || done {
 			return err
 		}
 		s, head, err := fold(ctx, r.log, number, incident.New(number, ""), 0)
@@ -298,16 +298,16 @@ func (r *Rooms) restate(ctx context.Context, number int64, c incident.Redact, m 
 // repeated returns the first answer of a command that was already carried out
 // on incident number; 0 asks for the declaration of any incident. An id that
 // stands for something else is refused.
-func (r *Rooms) repeated(ctx context.Context, id string, number int64) (Answer, bool, error) {
-	events, err := r.log.ByCausation(ctx, id)
+func (r *Rooms) repeated(ctx context.Context, m incident.Meta, number int64) (Answer, bool, error) {
+	events, err := r.log.ByCausation(ctx, m.ID)
 	if err != nil {
-		return Answer{}, false, fmt.Errorf("look up command %s: %w", id, err)
+		return Answer{}, false, fmt.Errorf("look up command %s: %w", m.ID, err)
 	}
 	if len(events) == 0 {
 		return Answer{}, false, nil
 	}
 	n, ok := Number(events[0].Stream)
-	if !ok || number != 0 && n != number || number == 0 && events[0].Type != (incident.Declared{}).Type() {
+	if !ok || events[0].Actor != m.Actor || number != 0 && n != number || number == 0 && events[0].Type != (incident.Declared{}).Type() {
 		return Answer{}, false, errIDUsed()
 	}
 	a := answer(n, events)

@@ -119,8 +119,13 @@ export function startComposer() {
     if (!item || item.busy) return;
     item.busy = true;
     try {
-      await post(`/incidents/${number}/line`, { id, line });
+      const answer = await post(`/incidents/${number}/line`, { id, line });
       item.sent = true;
+      if (answer?.events?.length === 0 && !/^\/(help|\?)/.test(line)) {
+        drop(id);
+        refuse("Nothing changed: that is so already. What you typed was not written down; send it as a note to keep it.");
+        if (field.value === "") set(line);
+      }
       setTimeout(() => drop(id), 4000); // the entry itself drops it sooner
     } catch (problem) {
       if (problem.unanswered || problem.status >= 500) {
