@@ -31,13 +31,8 @@ const (
 // Log is the part of the event log that the world follows.
 type Log interface {
 	Follow(ctx context.Context, from int64) iter.Seq2[[]eventlog.Event, error]
-	ReadStream(ctx context.Context, stream string, fromSeq int64, limit int) ([]eventlog.Event, error)
 	Size() int64
 }
-
-// Folder is another read model that advances in step with the world, under the
-// same lock: people, sources, chains. Apply must be quick and total.
-type Folder interface{ Apply(e eventlog.Event) }
 
 // View is a consistent picture of everything at one position. It is valid only
 // inside World.Look, except for values copied out of it: incident and signal
@@ -46,16 +41,14 @@ type View struct{ w *World }
 
 // World folds the log. Reads may come from any number of goroutines.
 type World struct {
-	log     Log
-	folders []Folder
+	log Log
 
 	mu        sync.RWMutex // one lock for the states and what changed: no reader sees one without the other
 	position  int64
 	incidents map[int64]incident.State
 	signals   map[string]signal.State
 	attached  map[string]int64 // signal id -> incident
-	events    int64
-	moved     chan struct{} // closed and replaced when position grows
+	moved     chan struct{}    // closed and replaced when position grows
 
 	leaf    sync.Mutex       // guards changed and pending; taken last, held shortly
 	changed map[string]int64 // topic -> position of its last change
@@ -63,10 +56,10 @@ type World struct {
 	wake    chan struct{}    // capacity 1
 }
 
-// New returns an empty world. The folders see every event from offset 0.
-func New(log Log, folders ...Folder) *World {
+// New returns an empty world.
+func New(log Log) *World {
 	return &World{
-		log: log, folders: folders, position: -1,
+		log: log, position: -1,
 		incidents: map[int64]incident.State{}, signals: map[string]signal.State{}, attached: map[string]int64{},
 		moved: make(chan struct{}), changed: map[string]int64{}, pending: map[string]int64{}, wake: make(chan struct{}, 1),
 	}
@@ -84,9 +77,7 @@ func (w *World) CatchUp(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("fold the log: %w", err)
 		}
-		if err := w.advance(ctx, page); err != nil {
-			return err
-		}
+		w.advance(page)
 		if page[len(page)-1].Offset >= target {
 			return nil
 		}
@@ -103,14 +94,12 @@ func (w *World) Run(ctx context.Context) error {
 			}
 			return fmt.Errorf("follow the log: %w", err)
 		}
-		if err := w.advance(ctx, page); err != nil {
-			return err
-		}
+		w.advance(page)
 	}
 	return nil
 }
 
-func (w *World) advance(ctx context.Context, page []eventlog.Event) error {
+func (w *World) advance(page []eventlog.Event) {
 	touched := map[string]int64{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,14 +107,8 @@ func (w *World) advance(ctx context.Context, page []eventlog.Event) error {
 		if e.Offset <= w.position {
 			continue
 		}
-		for _, f := range w.folders {
-			f.Apply(e)
-		}
-		if err := w.apply(ctx, e, touched); err != nil {
-			return err
-		}
+		w.apply(e, touched)
 		w.position = e.Offset
-		w.events++
 	}
 	w.leaf.Lock()
 	for t, p := range touched {
@@ -139,10 +122,9 @@ func (w *World) advance(ctx context.Context, page []eventlog.Event) error {
 	case w.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
-func (w *World) apply(ctx context.Context, e eventlog.Event, touched map[string]int64) error {
+func (w *World) apply(e eventlog.Event, touched map[string]int64) {
 	mark := func(topics ...string) {
 		for _, t := range topics {
 			touched[t] = e.Offset
@@ -154,27 +136,20 @@ func (w *World) apply(ctx context.Context, e eventlog.Event, touched map[string]
 			before = incident.New(n, "")
 		}
 		after := incident.Apply(before, room.Decode(e))
-		if e.Type == eventlog.RedactedType {
-			var err error
-			if after, err = w.refold(ctx, n, e.Offset); err != nil {
-				return err
-			}
-		}
 		w.incidents[n] = after
 		w.follow(before, after)
 		mark(e.Stream, TopicBoard, TopicWall, TopicSignals)
 		if !before.Declared || told(before) != told(after) {
 			mark(TopicStatus)
 		}
-		return nil
+		return
 	}
 	if source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix); ok {
 		w.signals[source] = signal.Apply(w.signals[source], DecodeSignal(source, e))
 		mark(TopicBoard, TopicWall, TopicSignals)
-		return nil
+		return
 	}
 	mark(TopicBoard, TopicWall)
-	return nil
 }
 
 // told counts what status pages show of an incident. Published updates stay
@@ -190,28 +165,6 @@ func told(s incident.State) (n struct{ published, blanked int }) {
 		}
 	}
 	return n
-}
-
-// refold reads an incident anew after one of its events was blanked, so that
-// nothing of the blanked text stays in memory.
-func (w *World) refold(ctx context.Context, n, upTo int64) (incident.State, error) {
-	s := incident.New(n, "")
-	for seq := int64(1); ; {
-		page, err := w.log.ReadStream(ctx, room.Stream(n), seq, 512)
-		if err != nil {
-			return s, fmt.Errorf("read incident %d again after a redaction: %w", n, err)
-		}
-		if len(page) == 0 {
-			return s, nil
-		}
-		for _, e := range page {
-			if e.Offset > upTo {
-				return s, nil
-			}
-			s = incident.Apply(s, room.Decode(e))
-		}
-		seq = page[len(page)-1].Seq + 1
-	}
 }
 
 // follow keeps the index from signal to incident.
@@ -308,9 +261,6 @@ var ErrUnknown = errors.New("not known")
 
 // Position is the offset of the last event in the picture.
 func (v View) Position() int64 { return v.w.position }
-
-// Events is the number of events folded.
-func (v View) Events() int64 { return v.w.events }
 
 // Incident returns one incident, or ErrUnknown.
 func (v View) Incident(number int64) (incident.State, error) {

@@ -45,14 +45,14 @@ type house struct {
 	ids   int
 }
 
-func open(t tb, folders ...projection.Folder) *house {
+func open(t tb) *house {
 	t.Helper()
 	ctx := context.Background()
 	log, err := eventlog.Open(ctx, mem.Open(mem.Options{MaxOps: 4096}), eventlog.Options{})
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	h := &house{t: t, ctx: ctx, log: log, rooms: room.New(log), world: projection.New(log, folders...), now: start}
+	h := &house{t: t, ctx: ctx, log: log, rooms: room.New(log), world: projection.New(log), now: start}
 	h.desk = intake.NewDesk(log, func() time.Time { return time.UnixMilli(h.now) })
 	return h
 }
@@ -464,40 +464,6 @@ func TestNoGapBetweenPictureAndChanges(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// counter is a Folder that must see every event once, in order.
-type counter struct {
-	t    tb
-	next int64
-}
-
-func (c *counter) Apply(e eventlog.Event) {
-	if e.Offset != c.next {
-		c.t.Errorf("folder got event %d, want %d", e.Offset, c.next)
-	}
-	c.next++
-}
-
-func TestFoldersSeeEverythingOnce(t *testing.T) {
-	c := &counter{t: t}
-	h := open(t, c)
-	h.declare("Before the start")
-	if err := h.world.CatchUp(h.ctx); err != nil {
-		t.Fatal(err)
-	}
-	stop := h.run()
-	h.declare("After")
-	h.settle()
-	stop()
-	if c.next != h.log.Size() {
-		t.Errorf("folder saw %d of %d events", c.next, h.log.Size())
-	}
-	var events int64
-	h.world.Look(func(v projection.View) { events = v.Events() })
-	if events != h.log.Size() {
-		t.Errorf("%d events of %d", events, h.log.Size())
-	}
 }
 
 // TestForeignEventsDoNoHarm: what this build does not know is passed over.

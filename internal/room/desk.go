@@ -28,10 +28,9 @@ type desk struct {
 	log    Log
 	number int64
 
-	mu      sync.Mutex // guards pending, busy, stale
+	mu      sync.Mutex // guards pending, busy
 	pending []*call    // at most maxPending
 	busy    bool       // somebody leads
-	stale   bool       // the cached state must be read anew
 
 	// owned by the leader
 	state incident.State
@@ -100,13 +99,8 @@ func (d *desk) leadOnce(ctx context.Context) {
 	n := min(len(d.pending), maxCalls)
 	batch := d.pending[:n:n]
 	d.pending = append([]*call(nil), d.pending[n:]...)
-	stale := d.stale
-	d.stale = false
 	d.mu.Unlock()
 
-	if stale {
-		d.state, d.seq = incident.New(d.number, ""), 0
-	}
 	// The leader acts for others too: its own impatience must not cut them off.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendWait)
 	defer cancel()

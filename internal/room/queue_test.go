@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -249,5 +250,23 @@ func TestNumberOfStream(t *testing.T) {
 	}
 	if Stream(42) != "incident/42" {
 		t.Error(Stream(42))
+	}
+}
+
+// TestMergesDoNotCross: two duplicates merged into each other at once, again and
+// again: one stays, whatever the order.
+func TestMergesDoNotCross(t *testing.T) {
+	h := open(t, memory())
+	for range 40 {
+		a, b := two(h)
+		var wg sync.WaitGroup
+		errs := make([]error, 2)
+		wg.Go(func() { _, errs[0] = h.Do(h.ctx, a, incident.Merge{Into: b}, meta(newID())) })
+		wg.Go(func() { _, errs[1] = h.Do(h.ctx, b, incident.Merge{Into: a}, meta(newID())) })
+		wg.Wait()
+		x, y := h.load(a), h.load(b)
+		if (errs[0] == nil) == (errs[1] == nil) || (x.MergedInto == 0) == (y.MergedInto == 0) || len(x.Absorbed)+len(y.Absorbed) != 1 {
+			t.Fatalf("#%d into #%d: %v and %v; merged into %d and %d, absorbed %v and %v", a, b, errs[0], errs[1], x.MergedInto, y.MergedInto, x.Absorbed, y.Absorbed)
+		}
 	}
 }

@@ -254,7 +254,6 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 	if err != nil {
 		return Answer{}, fmt.Errorf("redact event %d of incident %d: %w", target.Offset, number, err)
 	}
-	r.forget(number)
 	return answer(number, []eventlog.Event{ev}), nil
 }
 
@@ -345,16 +344,6 @@ func (r *Rooms) desk(ctx context.Context, number int64) (*desk, error) {
 	d = &desk{log: r.log, number: number}
 	r.desks[number] = d
 	return d, nil
-}
-
-func (r *Rooms) forget(number int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if d := r.desks[number]; d != nil {
-		d.mu.Lock()
-		d.stale = true
-		d.mu.Unlock()
-	}
 }
 
 func answer(number int64, events []eventlog.Event) Answer {
