@@ -113,11 +113,13 @@ func (a *App) drillNote(ctx context.Context, text string) error {
 // correlatorRoom lets the correlator into the rooms.
 type correlatorRoom struct{ rooms *room.Rooms }
 
+// Declare implements reactor.Room.
 func (r correlatorRoom) Declare(ctx context.Context, c incident.Declare, m incident.Meta) (int64, error) {
 	a, err := r.rooms.Declare(ctx, c, m)
 	return a.Number, err
 }
 
+// Do implements reactor.Room.
 func (r correlatorRoom) Do(ctx context.Context, number int64, c incident.Command, m incident.Meta) error {
 	_, err := r.rooms.Do(ctx, number, c, m)
 	return err

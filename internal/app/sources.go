@@ -24,6 +24,7 @@ func (a *App) fixedSources(ctx context.Context, sources *intake.Sources) error {
 // drills shows the player to the pages.
 type drills struct{ *exercise.Player }
 
+// Scenarios implements web.Drills.
 func (d drills) Scenarios() []web.DrillScenario {
 	var out []web.DrillScenario
 	for _, s := range d.Player.Scenarios() {
@@ -32,6 +33,7 @@ func (d drills) Scenarios() []web.DrillScenario {
 	return out
 }
 
+// Running implements web.Drills.
 func (d drills) Running() *web.DrillRun {
 	r := d.Player.Running()
 	if r == nil {
@@ -40,10 +42,12 @@ func (d drills) Running() *web.DrillRun {
 	return &web.DrillRun{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done}
 }
 
+// Start implements web.Drills.
 func (d drills) Start(ctx context.Context, by auth.Actor, key string, speed float64) error {
 	return d.Player.Start(ctx, key, speed, by.String())
 }
 
+// Stop implements web.Drills.
 func (d drills) Stop(ctx context.Context, by auth.Actor) error {
 	return d.Player.Stop(ctx, by.String())
 }
