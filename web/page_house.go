@@ -154,6 +154,9 @@ func (s *Server) startDrill(c *call) error {
 }
 
 func (s *Server) stopDrill(c *call) error {
+	if run := s.Drills.Running(); run != nil && run.Key != c.Param("id") {
+		return s.showDrills(c, "Another drill is running by now: "+run.Name+". Look again before you stop it.", http.StatusConflict)
+	}
 	if err := s.Drills.Stop(c.ctx(), c.actor); err != nil {
 		return err
 	}

@@ -244,7 +244,10 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 }
 
 func (s *Server) knownPerson(handle string) error {
-	if p, ok := s.Auth.Directory().Person(handle); ok && p.Standing == auth.Joined && p.Role != auth.RoleStakeholder {
+	if p, ok := s.Auth.Directory().Person(handle); ok && p.Standing == auth.Joined {
+		if p.Role == auth.RoleStakeholder {
+			return refusal("bad_person", "@"+handle+" is a stakeholder: stakeholders read, they hold no role and no task. An administrator can make them a responder.")
+		}
 		return nil
 	}
 	return refusal("bad_person", "Nobody here has the handle “"+safe(handle)+"”. Choose one of the people page, or invite them.")

@@ -457,9 +457,9 @@ func (s *Server) presentRow(st incident.State) views.IncidentRow {
 		}
 	}
 	if last := st.Timeline.Last(1); len(last) == 1 {
-		row.LastText = last[0].Text()
-		if last[0].Redacted != nil {
-			row.LastText = "[redacted]"
+		row.LastText = "[redacted]"
+		if last[0].Redacted == nil {
+			row.LastText = cmp.Or(s.presentEntry(st, last[0]).Text, last[0].Text())
 		}
 	}
 	return row
