@@ -220,7 +220,7 @@ func (c Redact) decide(s State, _ Meta) ([]Body, error) {
 		return nil, nil
 	}
 	if !redactable[e.Type] {
-		return nil, refuse(CodeNothingToRedact, "This event holds no words that somebody wrote, so there is nothing to blank.")
+		return nil, refuse(CodeNothingToRedact, "This event has no text that can be blanked: it holds facts, and names of components or chains. Redact the event that carries the words; names are changed with set_components and set_chains.")
 	}
 	for _, h := range s.PendingHandovers {
 		if h.Offset == e.Offset {
