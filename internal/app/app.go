@@ -247,8 +247,9 @@ func (a *App) StartDrill(ctx context.Context, scenario string, speed float64) er
 	return a.play.Start(ctx, scenario, speed, auth.SystemActor("demo").String())
 }
 
-// Run answers until ctx ends or a room fails, then stops everything in order:
-// intake and HTTP, reactors, hub, collectors, store; within ten seconds.
+// Run answers until ctx ends or a room fails, then stops in order: live sockets
+// are told to come back, HTTP finishes what it has begun (ten seconds at most),
+// reactors and collectors end, then what follows the log, then the store.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
 	// Three circles, ended from the outside in: who writes, who delivers, who follows the log.
