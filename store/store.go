@@ -128,6 +128,32 @@ type Revisioner interface {
 	Revision(ctx context.Context) (int64, error)
 }
 
+// Ephemeral is implemented by engines that several replicas share. It carries
+// what is true only while a process lives: presence, live samples. It is for no
+// fact that anybody decides on.
+type Ephemeral interface {
+	// Tell shows value under key to the other replicas until this process tells
+	// otherwise or is gone for some seconds; a nil value takes the key away. The
+	// newest wins, and what was told while the store was troubled may be lost.
+	// Others see it by Get, Scan and Watch like any key.
+	Tell(ctx context.Context, key, value []byte) error
+}
+
+type staleKey struct{}
+
+// AllowStale returns a context in which Get and Scan of an engine that has lost
+// its quorum may answer with what was durable some time ago. It is for showing,
+// on pages that say so, never for deciding.
+func AllowStale(ctx context.Context) context.Context {
+	return context.WithValue(ctx, staleKey{}, true)
+}
+
+// StaleAllowed reports whether ctx came from AllowStale.
+func StaleAllowed(ctx context.Context) bool {
+	ok, _ := ctx.Value(staleKey{}).(bool)
+	return ok
+}
+
 // OpLimit returns the number of operations db takes in one Txn: what its
 // MaxOps method says, or MaxOps.
 func OpLimit(db DB) int {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the browser and node tests need and is quick when all is there:
-# Chromium (Debian's package), and below .cache: Alertmanager, btcd, anvil.
+# Chromium (Debian's package), and below .cache: Alertmanager, btcd, anvil, etcd.
+# With names as arguments it installs only those.
 # Every version is pinned; another one is installed by changing it here.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -9,6 +10,7 @@ bin=$cache/bin
 alertmanager=v0.31.1 # later ones embed a web interface that only their release build makes
 btcd=v0.26.2
 anvil=1.7.1
+etcd=v3.7.3 # as in etcd/go.mod
 
 fail() { echo "tools: $1" >&2; exit 1; }
 
@@ -44,6 +46,10 @@ gobin() { # PACKAGE@VERSION
 	GOBIN=$bin GOFLAGS= go install "$1" || fail "go could not install $1; check that the Go module proxy is reached (go env GOPROXY)"
 }
 
+etcdbin() { # from the module beside this file: etcd's own cannot be installed by version
+	(cd etcd && GOFLAGS= go build -o "$bin/etcd" .) || fail "go could not build etcd; check that the Go module proxy is reached (go env GOPROXY)"
+}
+
 npmbin() { # NAME PACKAGE VERSION
 	npm install --prefix "$cache" --no-save --no-audit --no-fund --loglevel=error "$2@$3" ||
 		fail "npm could not install $2@$3; check that the npm registry is reached (npm ping)"
@@ -53,10 +59,16 @@ npmbin() { # NAME PACKAGE VERSION
 	ln -sf "$found" "$bin/$1"
 }
 
+wanted() { [[ ${#only[@]} == 0 || " ${only[*]} " == *" $1 "* ]]; }
+
+only=("$@")
 command -v go >/dev/null || fail "there is no go in the PATH; install Go 1.26 or later (https://go.dev/dl)"
-command -v npm >/dev/null || fail "there is no npm in the PATH; install Node.js 20 or later (Debian: apt-get install nodejs npm)"
 mkdir -p "$bin"
-chromium
-once alertmanager $alertmanager gobin github.com/prometheus/alertmanager/cmd/alertmanager@$alertmanager
-once btcd $btcd gobin github.com/btcsuite/btcd@$btcd
-once anvil $anvil npmbin anvil @foundry-rs/anvil $anvil
+if wanted anvil; then
+	command -v npm >/dev/null || fail "there is no npm in the PATH; install Node.js 20 or later (Debian: apt-get install nodejs npm)"
+fi
+if wanted chromium; then chromium; fi
+if wanted alertmanager; then once alertmanager $alertmanager gobin github.com/prometheus/alertmanager/cmd/alertmanager@$alertmanager; fi
+if wanted btcd; then once btcd $btcd gobin github.com/btcsuite/btcd@$btcd; fi
+if wanted anvil; then once anvil $anvil npmbin anvil @foundry-rs/anvil $anvil; fi
+if wanted etcd; then once etcd $etcd etcdbin; fi
