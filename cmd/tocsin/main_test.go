@@ -141,7 +141,7 @@ func TestWords(t *testing.T) {
 		{nil, 2, "", "tocsin help"},
 		{[]string{"srve"}, 2, "", "srve"},
 		{[]string{"serve", "--adr", "x"}, 2, "", "--adr"},
-		{[]string{"serve", "--store", "floppy"}, 2, "", "--store"},
+		{[]string{"serve", "--store", "floppy"}, 1, "", "store: is not a store; write bolt, or like etcd://"},
 		{[]string{"verify"}, 2, "", "target"},
 		{[]string{"verify", "/nothing/here", "--state", "/tmp/nothing-here/state"}, 1, "", "/nothing/here"},
 		{[]string{"token", "create", "--data", "/nothing/here"}, 2, "", "--name"},

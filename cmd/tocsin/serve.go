@@ -15,7 +15,7 @@ type serve struct {
 	Data      string `help:"Directory that holds everything (default ./data)." type:"path" placeholder:"DIR"`
 	Config    string `help:"Configuration file." type:"path" placeholder:"FILE" env:"TOCSIN_CONFIG"`
 	PublicURL string `help:"Address that people open." name:"public-url" placeholder:"URL"`
-	Store     string `help:"Where the log is kept." enum:"bolt" default:"bolt"`
+	Store     string `help:"Where the log is kept: bolt, a file in the data directory (default), or etcd://HOST:2379,HOST:2379/PREFIX, which several replicas share." placeholder:"STORE"`
 }
 
 // Run serves until it is told to stop.
@@ -32,6 +32,9 @@ func (s serve) Run(ctx context.Context, io streams) error {
 			*o.to = o.flag
 		}
 	}
+	if s.Store != "" {
+		c.Store = config.NewStore(s.Store)
+	}
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -41,6 +44,7 @@ func (s serve) Run(ctx context.Context, io streams) error {
 func serveConfig(ctx context.Context, io streams, o app.Options, started func(context.Context, *app.App) error) error {
 	o.Version = version
 	o.Logger = logger(io.err, o.Config.Level())
+	o.OpenStore = openStore
 	for _, note := range config.Strays(io.environ) {
 		o.Logger.Warn(note)
 	}
@@ -89,7 +93,7 @@ func (d demo) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	c.Addr, c.Data, c.Organisation = d.Addr, dir, "Demo Exchange"
+	c.Addr, c.Data, c.Store, c.Organisation = d.Addr, dir, config.Store{}, "Demo Exchange"
 	c.Components = []config.Component{
 		{Name: "Trading", Group: "Exchange"}, {Name: "Deposits", Group: "Exchange"}, {Name: "Withdrawals", Group: "Exchange"},
 		{Name: "Bridge", Group: "Protocols"}, {Name: "Staking", Group: "Protocols"},

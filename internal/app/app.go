@@ -11,8 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,12 +29,9 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/internal/telemetry"
-	"github.com/tocsin-ops/tocsin/store/bolt"
+	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/web"
 )
-
-// StoreFile is the name of the store in the data directory.
-const StoreFile = "tocsin.db"
 
 const (
 	stopWithin = 10 * time.Second
@@ -48,6 +43,9 @@ type Options struct {
 	Config  config.Config
 	Version string
 	Logger  *slog.Logger
+	// OpenStore opens a store that several replicas share, by its address; nil =
+	// this program knows none. It may be called again after an error.
+	OpenStore func(ctx context.Context, address string, log *slog.Logger) (store.DB, error)
 	// BootstrapToken is an administrator API token for automation; "" = none.
 	BootstrapToken string
 	// Demo marks everything as a drill: for throw-away directories only.
@@ -59,7 +57,8 @@ type Options struct {
 // App is one running Tocsin.
 type App struct {
 	opt   Options
-	db    *bolt.DB
+	db    store.DB
+	id    string // of this replica; "" when the store is its own
 	log   *eventlog.Log
 	world *projection.World
 	auth  *auth.Service
@@ -112,25 +111,6 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		a.SignInLink = a.URL() + link.Path()
 	}
 	return a, nil
-}
-
-func (a *App) open(ctx context.Context) error {
-	dir := a.opt.Config.Data
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the data directory %s: %w; choose another with --data", dir, err)
-	}
-	var err error
-	if a.db, err = bolt.Open(filepath.Join(dir, StoreFile), bolt.Options{}); err != nil {
-		return err
-	}
-	if a.log, err = eventlog.Open(ctx, a.db, eventlog.Options{Origin: origin(a.opt.Config), Log: a.component("eventlog")}); err != nil {
-		return fmt.Errorf("open the log in %s: %w", dir, err)
-	}
-	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Log: slog.New(warnings{a.component("metrics").Handler()})})
-	if err != nil {
-		return fmt.Errorf("open the metrics in %s: %w", dir, err)
-	}
-	return nil
 }
 
 // origin names a new log, the first line of its checkpoints: by the host that

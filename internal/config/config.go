@@ -18,6 +18,10 @@ type Config struct {
 	// Data is the directory that holds everything Tocsin keeps. It is made when
 	// it is not there. Default "data". Only one process uses it at a time.
 	Data string `yaml:"data"`
+	// Store is where the log is kept: bolt, a file in the data directory, or
+	// etcd://host:2379,host:2379,host:2379/prefix, for several replicas. Default
+	// bolt. It is treated as a secret, since it may hold a password.
+	Store Store `yaml:"store"`
 	// PublicURL is the address that people open, like https://tocsin.example.org,
 	// without a path. Passkeys are bound to its host name, and links are made
 	// with it. Empty: passkeys work on http://localhost only.

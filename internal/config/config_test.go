@@ -88,7 +88,7 @@ func TestProblems(t *testing.T) {
 	node := "    nodes: [{name: a, url: http://x:1}]\n"
 	for _, c := range []struct{ text, want string }{
 		{"adr: x", `f.yaml:1: there is no setting "adr"; write addr`},
-		{"addr: 1:1\nzzzzzzzzz: 1", `f.yaml:2: there is no setting "zzzzzzzzz"; remove it; the settings here are addr, data, public_url, log_level, retention, organisation, bootstrap_token, bootstrap_token_file, components, chains, sources, correlation, status`},
+		{"addr: 1:1\nzzzzzzzzz: 1", `f.yaml:2: there is no setting "zzzzzzzzz"; remove it; the settings here are addr, data, store, public_url, log_level, retention, organisation, bootstrap_token, bootstrap_token_file, components, chains, sources, correlation, status`},
 		{"chains:\n  - name: e\n    familly: evm\n", `f.yaml:3: chains[0]: there is no setting "familly"; write family`},
 		{"status: {titel: x}", `f.yaml:1: status: there is no setting "titel"; write title`},
 		{"addr: a:1\naddr: b:2", `f.yaml:2: addr is set already on line 1; keep one of the two`},
@@ -101,6 +101,8 @@ func TestProblems(t *testing.T) {
 		{"a: b: c", `f.yaml: mapping values are not allowed in this context; mend the YAML there (indent with spaces, quote text that holds : or #)`},
 		{"addr: a:1\n---\naddr: b:1", `f.yaml: holds more than one document; remove the line --- and put everything into one`},
 
+		{"store: postgres://u:5t0re@h/p", `f.yaml:1: store: is not a store; write bolt, or like etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/tocsin`},
+		{"store: etcd:///p", `f.yaml:1: store: names no host; write bolt, or like etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/tocsin`},
 		{"addr: localhost", `f.yaml:1: addr: "localhost" is not an address to listen on; write it like 127.0.0.1:8080`},
 		{"addr: localhost:99999", `f.yaml:1: addr: "localhost:99999" has no port from 0 to 65535; write it like 127.0.0.1:8080`},
 		{"data: ' '", `f.yaml:1: data: is empty; name a directory`},
@@ -193,9 +195,10 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 // TestSecretsPrintNowhere plants secrets in every field that holds one and
 // prints the Config in every way there is, errors included.
 func TestSecretsPrintNowhere(t *testing.T) {
-	planted := []string{"boot-5ecret", "pa55word", "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3yk3", "apik3y", "us3rinfo", "qu3ry"}
+	planted := []string{"boot-5ecret", "pa55word", "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3yk3", "apik3y", "us3rinfo", "qu3ry", "5t0re"}
 	c, err := Parse("f.yaml", []byte(`
 bootstrap_token: boot-5ecret
+store: etcd://us3rinfo:5t0re@h:1/p?password=5t0re&x=%zz
 chains:
   - name: e
     family: evm
@@ -236,6 +239,14 @@ sources:
 	for text, want := range map[string]string{"": "", "none": "none", "http://x:1": "http://x:1", "http://x/": "http://x", "https://x/k": "https://x/[redacted]", "garbage": redacted} {
 		if got := NewAddress(text).String(); got != want {
 			t.Errorf("Address %q prints as %q", text, got)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "bolt", "bolt": "bolt", "garbage": redacted, "etcd://a:1,b:2/p": "etcd://a:1,b:2/p", "etcd://u:p@a:1,b:2/p": "etcd://a:1,b:2/p",
+		"etcd://a:1?password=x": "etcd://a:1?" + redacted, "etcd://u:p?w@a:1/p": "etcd://" + redacted, "etcd://u:p#w@a:1/p": "etcd://" + redacted,
+	} {
+		if got := NewStore(text).String(); got != want {
+			t.Errorf("Store %q prints as %q, want %q", text, got, want)
 		}
 	}
 	if NewSecret("").String() != "" || NewSecret("x").String() != redacted || !NewSecret("").Empty() || NewSecret("x").Empty() {

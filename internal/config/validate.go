@@ -71,6 +71,7 @@ func (c *Config) Validate() error {
 	if strings.TrimSpace(c.Data) == "" {
 		j.wrong("data", "is empty; name a directory")
 	}
+	j.store()
 	j.publicURL()
 	j.oneOf("log_level", c.LogLevel, levels)
 	if c.Retention < 2*Hour {
