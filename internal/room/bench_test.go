@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,19 +37,16 @@ import (
 func BenchmarkCommands(b *testing.B) {
 	delay, _ := time.ParseDuration(os.Getenv("TOCSIN_DISK"))
 	all := []*contender{}
-	add := func(name string, do func(writer int) error) {
-		all = append(all, &contender{name: name, do: do})
+	add := func(name string, groups func() int64, do func(writer int) error) {
+		all = append(all, &contender{name: name, groups: groups, do: do})
 	}
-	bare := newPeer(b, delay)
-	add("peer", func(w int) error { return bare.do(w, newID()) })
-	bare10 := newPeer(b, delay)
-	add("peer/10", func(w int) error { return bare10.do(w%10, newID()) })
-	bare1 := newPeer(b, delay)
-	add("peer/1", func(w int) error { return bare1.do(0, newID()) })
-
+	for _, incidents := range []int{100, 10, 1} {
+		bare := newPeer(b, delay)
+		add(fmt.Sprintf("peer/%d", incidents), func() int64 { return bare.groups }, func(w int) error { return bare.do(w%incidents, newID()) })
+	}
 	plain := benchStore(b, delay)
 	shape, shaping := &peer{seqs: map[int]uint64{}}, sync.Mutex{}
-	add("store", func(w int) error {
+	add("store", nil, func(w int) error {
 		var txn store.Txn
 		shaping.Lock()
 		_ = shape.ops([]*peerCall{{incident: w, cause: newID()}}, func(key, value []byte) error {
@@ -62,7 +60,8 @@ func BenchmarkCommands(b *testing.B) {
 		return err
 	})
 
-	log, err := eventlog.Open(context.Background(), benchStore(b, delay), eventlog.Options{})
+	under := benchStore(b, delay)
+	log, err := eventlog.Open(context.Background(), under, eventlog.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -70,7 +69,7 @@ func BenchmarkCommands(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	add("log", func(w int) error {
+	add("log", revisions(under), func(w int) error {
 		d := body[0]
 		d.Causation = newID()
 		_, err := log.Append(context.Background(), eventlog.Batch{Stream: Stream(int64(w + 1)), Expect: eventlog.AnySeq, Drafts: []eventlog.Draft{d}})
@@ -78,7 +77,8 @@ func BenchmarkCommands(b *testing.B) {
 	})
 	for _, incidents := range []int{100, 10, 1} {
 		h, first := open(b, benchStore(b, delay)), int64(0)
-		add(fmt.Sprintf("rooms/%d", incidents), func(w int) error {
+
+		add(fmt.Sprintf("rooms/%d", incidents), revisions(h.db), func(w int) error {
 			_, err := h.Do(context.Background(), first+int64(w%incidents), incident.AddNote{Text: benchNote}, meta(newID()))
 			return err
 		})
@@ -90,7 +90,7 @@ func BenchmarkCommands(b *testing.B) {
 		}
 	}
 	if place := os.Getenv("TOCSIN_PRODUCT"); place != "" && delay == 0 {
-		add("http", overHTTP(b, place, os.Getenv("TOCSIN_TOKEN")))
+		add("http", nil, overHTTP(b, place, os.Getenv("TOCSIN_TOKEN")))
 	}
 	only := regexp.MustCompile("peer|" + os.Getenv("TOCSIN_ONLY"))
 	all = slices.DeleteFunc(all, func(c *contender) bool { return !only.MatchString(c.name) })
@@ -115,7 +115,9 @@ const (
 type contender struct {
 	name   string
 	do     func(writer int) error
-	before func()    // each turn
+	before func() // each turn
+	groups func() int64
+	sizes  []float64 // commands in a group of each turn
 	counts []float64 // commands a second of each turn
 	delays []time.Duration
 	beside []time.Duration // syncs of the probe meanwhile
@@ -128,6 +130,10 @@ func (c *contender) turn(b *testing.B, disk *disk) {
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
+	groups := int64(0)
+	if c.groups != nil {
+		groups = c.groups()
+	}
 	begin := time.Now()
 	end := begin.Add(benchTurn)
 	n := 0
@@ -156,6 +162,9 @@ func (c *contender) turn(b *testing.B, disk *disk) {
 	})
 	wg.Wait()
 	c.counts = append(c.counts, float64(n)/time.Since(begin).Seconds())
+	if c.groups != nil {
+		c.sizes = append(c.sizes, float64(n)/float64(max(1, c.groups()-groups)))
+	}
 }
 
 // disk is one fsync: a 4 KB append and its fdatasync.
@@ -206,33 +215,39 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-func report(all []*contender, disk *disk) {
-	one, one99 := at(disk.alone, 0.5), at(disk.alone, 0.99)
-	fmt.Printf("\none fsync (4 KB append, nothing beside it): p50 %s p99 %s of %d\n", us(one), us(one99), len(disk.alone))
-	fmt.Printf("%-10s %10s %14s   %9s %9s   %-34s %s\n", "100 x", "commands/s", "ratio to peer", "p50", "p99", "one fsync beside it p50, p99", "p50 and p99 in fsyncs beside it (same quantile)")
-	peers := map[string]*contender{}
-	for _, c := range all {
-		peers[c.name] = c
+// revisions counts groups: the log makes one revision with each.
+func revisions(db store.DB) func() int64 {
+	return func() int64 {
+		n, _ := db.(store.Revisioner).Revision(context.Background())
+		return n
 	}
+}
+
+func report(all []*contender, disk *disk) {
+	fmt.Printf("\none fsync (4 KB append, nothing beside it): p50 %s p99 %s\n", ms(at(disk.alone, 0.5)), ms(at(disk.alone, 0.99)))
+	fmt.Printf("%-11s %10s %-18s %9s %17s %17s   %s\n", "", "commands/s", "ratio", "in a group", "p50      p99", "one fsync beside", "in fsyncs beside: p50/p50 p99/p99")
 	for _, c := range all {
 		to := all[0]
-		if p := peers["peer"+c.name[max(0, len(c.name)-3):]]; p != nil && p.name == "peer/10" {
-			to = p
-		}
-		if c.name == "rooms/1" || c.name == "peer/1" {
-			to = peers["peer/1"]
+		for _, p := range all[:3] {
+			if _, n, ok := strings.Cut(c.name, "/"); ok && p.name == "peer/"+n {
+				to = p
+			}
 		}
 		var ratios []float64
 		for i := range c.counts { // of the same round
 			ratios = append(ratios, c.counts[i]/to.counts[i])
 		}
+		size := 0.0
+		if len(c.sizes) > 0 {
+			size = median(c.sizes)
+		}
 		p50, p99, b50, b99 := at(c.delays, 0.5), at(c.delays, 0.99), at(c.beside, 0.5), at(c.beside, 0.99)
-		fmt.Printf("%-10s %10.0f %8.2f x %-6s %9s %9s   %9s %9s %14s %5.1f %5.1f\n", c.name, median(c.counts), median(ratios), to.name[4:],
-			us(p50), us(p99), us(b50), us(b99), "", float64(p50)/float64(b50), float64(p99)/float64(b99))
+		fmt.Printf("%-11s %10.0f %5.2f x %-10s %9.0f %9s %8s %9s %8s   %12.1f %7.1f\n", c.name, median(c.counts), median(ratios), to.name, size,
+			ms(p50), ms(p99), ms(b50), ms(b99), float64(p50)/float64(b50), float64(p99)/float64(b99))
 	}
 }
 
-func us(d time.Duration) string { return fmt.Sprintf("%.2fms", float64(d.Microseconds())/1000) }
+func ms(d time.Duration) string { return fmt.Sprintf("%.2fms", float64(d.Microseconds())/1000) }
 
 func benchStore(b *testing.B, delay time.Duration) store.DB {
 	db, err := bolt.Open(filepath.Join(b.TempDir(), "tocsin.db"), bolt.Options{})

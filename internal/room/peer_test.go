@@ -24,6 +24,7 @@ type peer struct {
 	queue  []*peerCall
 	busy   bool
 	events uint64
+	groups int64
 	seqs   map[int]uint64
 }
 
@@ -70,6 +71,7 @@ func (p *peer) do(incident int, cause string) error {
 	if !lead && !<-c.wake {
 		return nil
 	}
+	runtime.Gosched() // as store/bolt does: whom the last group released may join
 	p.mu.Lock()
 	group := p.queue
 	p.queue = nil
@@ -90,6 +92,7 @@ func (p *peer) do(incident int, cause string) error {
 
 func (p *peer) write(group []*peerCall) error {
 	time.Sleep(p.delay)
+	p.groups++
 	return p.db.Update(func(tx *bbolt.Tx) error {
 		keys := tx.Bucket(peerBucket)
 		keys.FillPercent = 0.8
