@@ -117,6 +117,7 @@ type contender struct {
 	do     func(writer int) error
 	before func() // each turn
 	groups func() int64
+	cpu    []float64 // µs of this process for a command of each turn
 	sizes  []float64 // commands in a group of each turn
 	counts []float64 // commands a second of each turn
 	delays []time.Duration
@@ -134,7 +135,7 @@ func (c *contender) turn(b *testing.B, disk *disk) {
 	if c.groups != nil {
 		groups = c.groups()
 	}
-	begin := time.Now()
+	begin, cpu := time.Now(), cpuTime()
 	end := begin.Add(benchTurn)
 	n := 0
 	for w := range benchWriters {
@@ -162,6 +163,7 @@ func (c *contender) turn(b *testing.B, disk *disk) {
 	})
 	wg.Wait()
 	c.counts = append(c.counts, float64(n)/time.Since(begin).Seconds())
+	c.cpu = append(c.cpu, float64((cpuTime()-cpu).Microseconds())/float64(max(1, n)))
 	if c.groups != nil {
 		c.sizes = append(c.sizes, float64(n)/float64(max(1, c.groups()-groups)))
 	}
@@ -225,7 +227,7 @@ func revisions(db store.DB) func() int64 {
 
 func report(all []*contender, disk *disk) {
 	fmt.Printf("\none fsync (4 KB append, nothing beside it): p50 %s p99 %s\n", ms(at(disk.alone, 0.5)), ms(at(disk.alone, 0.99)))
-	fmt.Printf("%-11s %10s %-18s %9s %17s %17s   %s\n", "", "commands/s", "ratio", "in a group", "p50      p99", "one fsync beside", "in fsyncs beside: p50/p50 p99/p99")
+	fmt.Printf("%-11s %10s %-18s %9s %9s %17s %17s   %s\n", "", "commands/s", "ratio", "CPU each", "in a group", "p50      p99", "one fsync beside", "in fsyncs beside: p50/p50 p99/p99")
 	for _, c := range all {
 		to := all[0]
 		for _, p := range all[:3] {
@@ -242,7 +244,7 @@ func report(all []*contender, disk *disk) {
 			size = median(c.sizes)
 		}
 		p50, p99, b50, b99 := at(c.delays, 0.5), at(c.delays, 0.99), at(c.beside, 0.5), at(c.beside, 0.99)
-		fmt.Printf("%-11s %10.0f %5.2f x %-10s %9.0f %9s %8s %9s %8s   %12.1f %7.1f\n", c.name, median(c.counts), median(ratios), to.name, size,
+		fmt.Printf("%-11s %10.0f %5.2f x %-10s %7.1fµs %9.0f %9s %8s %9s %8s   %12.1f %7.1f\n", c.name, median(c.counts), median(ratios), to.name, median(c.cpu), size,
 			ms(p50), ms(p99), ms(b50), ms(b99), float64(p50)/float64(b50), float64(p99)/float64(b99))
 	}
 }
