@@ -9,8 +9,10 @@ import (
 
 // Open is true while people still work on it: declared, not merged, not
 // resolved.
-func Open(s State) bool {
-	return s.Declared && s.MergedInto == 0 && s.Status.Rank() < StatusResolved.Rank()
+func Open(s State) bool { return open(s.Declared, s.MergedInto, s.Status) }
+
+func open(declared bool, mergedInto int64, status Status) bool {
+	return declared && mergedInto == 0 && status.Rank() < StatusResolved.Rank()
 }
 
 // Holders are the handles of those who hold a role, in the order of assignment.

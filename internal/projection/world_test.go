@@ -110,7 +110,7 @@ func (h *house) fire(source, key string, firing bool) {
 }
 
 func (h *house) incident(n int64) (s incident.State, err error) {
-	h.world.Look(func(v projection.View) { s, err = v.Incident(n) })
+	err = h.world.LookInto(h.ctx, n, func(_ projection.View, st incident.State) { s = st })
 	return s, err
 }
 
@@ -196,7 +196,9 @@ func TestFoldIsLoad(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 			var refolded incident.State
-			fresh.Look(func(v projection.View) { refolded, _ = v.Incident(n) })
+			if err := fresh.LookInto(h.ctx, n, func(_ projection.View, st incident.State) { refolded = st }); err != nil {
+				t.Fatalf("%v", err)
+			}
 			for name, s := range map[string]incident.State{"followed": followed, "folded anew": refolded} {
 				if dump(s) != dump(loaded) {
 					t.Fatalf("incident %d %s:\n%s\nloaded:\n%s", n, name, dump(s), dump(loaded))
@@ -414,10 +416,13 @@ func TestWhoHasTheSignal(t *testing.T) {
 		if _, err := v.Signal("nobody-0"); !errors.Is(err, projection.ErrUnknown) {
 			t.Error(err)
 		}
-		if _, err := v.Incident(99); !errors.Is(err, projection.ErrUnknown) {
+		if _, err := v.Card(99); !errors.Is(err, projection.ErrUnknown) {
 			t.Error(err)
 		}
 	})
+	if _, err := h.incident(99); !errors.Is(err, projection.ErrUnknown) {
+		t.Error(err)
+	}
 }
 
 func lastOf(h *house, typ string) (id string) {
@@ -452,16 +457,18 @@ func TestNoGapBetweenPictureAndChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.world.Look(func(v projection.View) {
-			st, err := v.Incident(n)
-			if err != nil || st.Position < c[topic] || v.Position() < st.Position || int64(st.Timeline.Len()) < st.Position-1 {
-				t.Errorf("told of %d, but the picture is at %d with %d entries, %v", c[topic], st.Position, st.Timeline.Len(), err)
+		err = h.world.LookInto(h.ctx, n, func(v projection.View, st incident.State) {
+			if st.Position < c[topic] || v.Position() < st.Position || int64(st.Timeline.Len()) < st.Position-1 {
+				t.Errorf("told of %d, but the picture is at %d with %d entries", c[topic], st.Position, st.Timeline.Len())
 			}
 			if h.world.ChangedAt(topic) < st.Position {
 				t.Errorf("the picture is at %d, ahead of ChangedAt %d", st.Position, h.world.ChangedAt(topic))
 			}
 			seen = st.Position
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	wg.Wait()
 }

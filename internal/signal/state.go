@@ -74,7 +74,7 @@ func (s State) put(key string, drill bool, r record, now int64) State {
 	}
 	m := make(map[string]*record, len(s.shard[n])+1)
 	for k2, r2 := range s.shard[n] {
-		if r2.sig.State == StateOpen || now-r2.at <= Retention {
+		if r2.kept(now) {
 			m[k2] = r2
 		}
 	}
