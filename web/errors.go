@@ -40,7 +40,7 @@ var statuses = map[string]int{
 	auth.CodeBadCode: 401, auth.CodeBadPasskey: 401, auth.CodeHandleTaken: 409, auth.CodeUnknownPerson: 404,
 	auth.CodeUnknownToken: 404, auth.CodeUnknown: 404, auth.CodeBusy: 409,
 	"cross_origin": 403, "form_expired": 403, "not_found": 404, "body_too_large": 413, "body_broken": 400, "bad_json": 400,
-	"bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503,
+	"backup_busy": 409, "bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503,
 	incident.CodeUnknownCommand: 422,
 }
 

@@ -112,6 +112,7 @@ type Options struct {
 	Version     string      // build id
 	Demo        bool        // the whole installation is a demo: every page says DRILL
 	Ready       func() bool // nil = always
+	Backups     Backups     // nil = none are made here
 }
 
 // Server answers HTTP. It starts nothing until Run.

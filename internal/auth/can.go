@@ -27,12 +27,13 @@ const (
 	ManageTokens    Action = "manage_tokens"
 	ManageSources   Action = "manage_sources"
 	ManageChains    Action = "manage_chains"
+	TakeBackup      Action = "take_backup" // everything, secrets included
 )
 
 // Actions lists every action, in the order of the table.
 var Actions = []Action{
 	ViewStatus, ViewWall, ViewChains, ViewBoard, ViewRoom, ViewSignals, ViewPeople, ViewLog, ViewMetrics, ManageAccount,
-	DeclareIncident, CommandIncident, ApproveUpdate, StartDrill, Redact, ManagePeople, ManageTokens, ManageSources, ManageChains,
+	DeclareIncident, CommandIncident, ApproveUpdate, StartDrill, Redact, ManagePeople, ManageTokens, ManageSources, ManageChains, TakeBackup,
 }
 
 // PublicAudience is the audience of the status page that everybody may read.
@@ -76,6 +77,7 @@ var table = map[Action]struct{ administrator, responder, stakeholder, wall right
 	ManageTokens:    {yes, no, no, no},
 	ManageSources:   {yes, no, no, no},
 	ManageChains:    {yes, no, no, no},
+	TakeBackup:      {yes, no, no, no},
 }
 
 // Can reports whether the actor may do the action to the subject. It is pure,

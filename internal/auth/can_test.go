@@ -41,6 +41,7 @@ manage_people     administrator system
 manage_tokens     administrator system
 manage_sources    administrator system
 manage_chains     administrator system
+take_backup       administrator system
 `
 
 func TestCanEveryRoleAndAction(t *testing.T) {
