@@ -30,6 +30,7 @@ func filled(text string) map[string]templ.Component {
 		"drills":    views.DrillsView(fill[views.DrillsPage](text)),
 		"error":     views.ErrorView(fill[views.ErrorPage](text)),
 		"status":    views.StatusView(fill[views.StatusPage](text)),
+		"history":   views.StatusHistoryView(fill[views.StatusHistory](text)),
 	}
 }
 

@@ -20,7 +20,21 @@ type StatusBody struct {
 	Groups      []ComponentGroup // components
 	Maintenance []PublicIncident // planned or running maintenance, next first
 	History     []HistoryDay     // last days, newest first, days without trouble included (at most 14)
+	Older       *Link            // the month in which what History leaves out goes on, nil = nothing is left out
 	Subscribe   []Link           // Atom, JSON
+}
+
+// StatusHistory is one month of the past of a status page, or a part of it. It never changes by itself.
+type StatusHistory struct {
+	Site     string       // organisation
+	Audience string       // "" or public; otherwise the name of a gated audience
+	Build    string       // ?v= of the stylesheet
+	Drill    bool         // everything on it is a drill (demo)
+	Title    string       // "September 2026", "September 2026, part 2"
+	Home     string       // address of the status page
+	Days     []HistoryDay // newest first, only days with incidents; at most 100 incidents
+	Earlier  *Link        // the next older page with incidents, nil = this is the oldest
+	Later    *Link        // the next newer one
 }
 
 // PublicIncident is one incident as the audience may know it.

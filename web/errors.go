@@ -39,7 +39,7 @@ var statuses = map[string]int{
 	auth.CodeNotSignedIn: 401, auth.CodeForbidden: 403, auth.CodeTooMany: 429, auth.CodeBadLink: 410, auth.CodeLinkBusy: 409,
 	auth.CodeBadCode: 401, auth.CodeBadPasskey: 401, auth.CodeHandleTaken: 409, auth.CodeUnknownPerson: 404,
 	auth.CodeUnknownToken: 404, auth.CodeUnknown: 404, auth.CodeBusy: 409,
-	"cross_origin": 403, "form_expired": 403, "not_found": 404, "body_too_large": 413, "body_broken": 400, "bad_json": 400,
+	"cross_origin": 403, "form_expired": 403, "not_found": 404, "not_acceptable": 406, "body_too_large": 413, "body_broken": 400, "bad_json": 400,
 	"backup_busy": 409, "bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503,
 	incident.CodeUnknownCommand: 422,
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime"
 	"strings"
@@ -26,10 +27,14 @@ func (l *tally) seen(method, route string, status int) {
 	if method != http.MethodGet && method != http.MethodPost && method != http.MethodHead {
 		method = "other"
 	}
-	key := fmt.Sprintf("method=%q,route=%q,status=\"%d\"", method, route, status)
+	key := answerKey(method, route, status)
 	l.mu.Lock()
 	l.answers[key]++
 	l.mu.Unlock()
+}
+
+func answerKey(method, route string, status int) string {
+	return fmt.Sprintf("method=%q,route=%q,status=\"%d\"", method, route, status)
 }
 
 // ownMetrics serves Tocsin's own counters in the Prometheus text format.
@@ -67,10 +72,12 @@ func (s *Server) ownMetrics(c *call) error {
 	metric("tocsin_uptime_seconds", "counter", "time since start", int64(time.Since(s.tally.began).Seconds()))
 	fmt.Fprint(&b, "# HELP tocsin_http_answers_total answers by route and status\n# TYPE tocsin_http_answers_total counter\n")
 	s.tally.mu.Lock()
-	for _, k := range sortedKeys(s.tally.answers) {
-		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, s.tally.answers[k])
-	}
+	answers := maps.Clone(s.tally.answers)
 	s.tally.mu.Unlock()
+	s.fastCounts(func(method, route string, status int, n int64) { answers[answerKey(method, route, status)] += n })
+	for _, k := range sortedKeys(answers) {
+		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, answers[k])
+	}
 	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -28,14 +27,10 @@ func (s *Server) middleware() {
 	s.echo.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) (err error) {
 			h := c.Response().Header()
-			h.Set("Content-Security-Policy", policy)
-			h.Set("X-Content-Type-Options", "nosniff")
-			h.Set("Referrer-Policy", "same-origin")
-			h.Set("Cross-Origin-Opener-Policy", "same-origin")
-			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+			put(h, safety)
 			h.Set("Cache-Control", "no-store") // who may be kept says so
-			if c.Request().TLS != nil || strings.HasPrefix(s.PublicURL, "https://") {
-				h.Set("Strict-Transport-Security", "max-age=31536000")
+			if c.Request().TLS != nil || s.outsideTLS() {
+				put(h, []field{strict})
 			}
 			began, whole := time.Now(), c.Request().Body
 			// Whoever does not finish sending, or does not read, holds nothing of

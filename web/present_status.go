@@ -13,10 +13,41 @@ import (
 )
 
 const (
-	day         = int64(24 * 3600_000)
-	historyDays = 14
-	barDays     = 90
+	day     = int64(24 * 3600_000)
+	barDays = 90
+
+	// The page itself shows so many days and incidents of the past; months of
+	// history show the rest.
+	historyDays    = 14
+	historyEntries = 50
+
+	// ongoing is how often a page counts the minutes of trouble that goes on.
+	ongoing = int64(5 * 60_000)
 )
+
+// telling is all that one audience was told.
+type telling struct {
+	at    int64 // position of the last change that is in it for certain
+	all   []publication
+	first int64 // midnight of the day from which there is history
+}
+
+func (s *Server) telling(v projection.View, audience string) telling {
+	return telling{all: s.publications(v, audience), first: s.firstDay(v)}
+}
+
+// until is when a page of now stops being true by the clock alone: at midnight
+// UTC, or soon when it counts the minutes of something that goes on.
+func (t telling) until(now int64) int64 {
+	for _, p := range t.all {
+		for _, sp := range p.components {
+			if sp.to == 0 {
+				return min(now+ongoing, now-now%day+day)
+			}
+		}
+	}
+	return now - now%day + day
+}
 
 // publication is one incident as one audience was told: made only of published
 // updates. Nothing else of the incident may enter it, so that nothing internal
@@ -74,6 +105,9 @@ func (s *Server) publications(v projection.View, audience string) []publication 
 }
 
 func publish(st incident.State, audience string) (publication, bool) {
+	if !slices.ContainsFunc(st.Updates, func(u incident.Update) bool { return u.State == incident.UpdateIsPublished && u.Audience == audience }) {
+		return publication{}, false // of thousands, most
+	}
 	sum := sha256.Sum256([]byte(audience + "\x00" + st.ID))
 	p := publication{id: hex.EncodeToString(sum[:6]), title: "Service incident", drill: st.Drill}
 	for _, u := range st.Updates {
@@ -87,9 +121,6 @@ func publish(st incident.State, audience string) (publication, bool) {
 			p.title = u.Headline
 		}
 		p.updates = append(p.updates, t)
-	}
-	if len(p.updates) == 0 {
-		return p, false
 	}
 	slices.SortStableFunc(p.updates, func(a, b told) int { return cmp.Compare(a.at, b.at) })
 	p.impact = "none"
@@ -167,9 +198,13 @@ func pageSentence(indicator string, open int) string {
 	return map[string]string{"minor": "Some systems are affected", "major": "Partial outage", "critical": "Major outage"}[indicator]
 }
 
+// presentStatus is the body of a status page; audience "" is the public.
 func (s *Server) presentStatus(v projection.View, audience string) views.StatusBody {
-	all := s.publications(v, audience)
-	now := s.now()
+	return s.presentTold(s.telling(v, audience), audience, s.now())
+}
+
+func (s *Server) presentTold(told telling, audience string, now int64) views.StatusBody {
+	all := told.all
 	out := views.StatusBody{Indicator: pageIndicator(all)}
 	for _, p := range all {
 		out.At = max(out.At, p.updatedAt)
@@ -178,16 +213,27 @@ func (s *Server) presentStatus(v projection.View, audience string) views.StatusB
 		}
 	}
 	out.Sentence = pageSentence(out.Indicator, len(out.Open))
-	out.Groups = s.componentGroups(all, now, s.firstDay(v))
-	midnight := now - now%day
+	out.Groups = s.componentGroups(all, now, told.first)
+	midnight, shown := now-now%day, 0
 	for d := range int64(historyDays) {
 		h := views.HistoryDay{Day: midnight - d*day}
-		for _, p := range all {
-			if p.beganAt >= h.Day && p.beganAt < h.Day+day {
-				h.Incidents = append(h.Incidents, presentPublication(p))
+		for shown < len(all) && shown < historyEntries && all[shown].beganAt >= h.Day {
+			i := presentPublication(all[shown])
+			if all[shown].endsAt == 0 {
+				i.ID = "" // its anchor stands above, where it is open
 			}
+			h.Incidents = append(h.Incidents, i)
+			shown++
 		}
 		out.History = append(out.History, h)
+		if shown == historyEntries {
+			break
+		}
+	}
+	if shown < len(all) {
+		older := historyLink(audience, monthOf(all[shown].beganAt), 1)
+		older.Text = "Older incidents: " + older.Text
+		out.Older = older
 	}
 	if audience == "" {
 		out.Subscribe = []views.Link{{Text: "Atom feed", URL: "/status/history.atom"}, {Text: "JSON", URL: "/api/v2/summary.json"}}
@@ -207,7 +253,7 @@ func (s *Server) firstDay(v projection.View) int64 {
 }
 
 func presentPublication(p publication) views.PublicIncident {
-	out := views.PublicIncident{ID: "i-" + p.id, Title: p.title, Status: p.phase, Impact: p.impact, BeganAt: p.beganAt, ResolvedAt: p.endsAt, Drill: p.drill}
+	out := views.PublicIncident{ID: p.id, Title: p.title, Status: p.phase, Impact: p.impact, BeganAt: p.beganAt, ResolvedAt: p.endsAt, Drill: p.drill}
 	for _, sp := range p.components {
 		if !slices.Contains(out.Components, sp.component) {
 			out.Components = append(out.Components, sp.component)
@@ -220,12 +266,13 @@ func presentPublication(p publication) views.PublicIncident {
 }
 
 // publicComponents are the configured components and any other that was
-// published, so that nothing told is left out.
-func (s *Server) publicComponents(all []publication) []Component {
+// published and is or was in trouble as far back as the bars go, so that nothing
+// told of them is left out.
+func (s *Server) publicComponents(all []publication, now int64) []Component {
 	out := slices.Clone(s.Components)
 	for _, p := range all {
 		for _, sp := range p.components {
-			if !slices.ContainsFunc(out, func(c Component) bool { return c.Name == sp.component }) {
+			if sp.inBars(now) && !slices.ContainsFunc(out, func(c Component) bool { return c.Name == sp.component }) {
 				out = append(out, Component{Name: sp.component})
 			}
 		}
@@ -233,12 +280,22 @@ func (s *Server) publicComponents(all []publication) []Component {
 	return out
 }
 
+func (sp span90) inBars(now int64) bool { return sp.to == 0 || sp.to > now-(barDays+1)*day }
+
 func (s *Server) componentGroups(all []publication, now, first int64) []views.ComponentGroup {
+	spans := map[string][]span90{}
+	for _, p := range all {
+		for _, sp := range p.components {
+			if sp.inBars(now) {
+				spans[sp.component] = append(spans[sp.component], sp)
+			}
+		}
+	}
 	var groups []views.ComponentGroup
-	for _, c := range s.publicComponents(all) {
+	for _, c := range s.publicComponents(all, now) {
 		v := views.Component{Name: c.Name, State: componentStates[stateRank(componentNow(all, c.Name))].view}
 		v.Days = int(min(barDays, (now-first)/day+1))
-		v.Bad = badDays(all, c.Name, now, v.Days)
+		v.Bad = badDays(spans[c.Name], now, v.Days)
 		i := slices.IndexFunc(groups, func(g views.ComponentGroup) bool { return g.Name == c.Group })
 		if i < 0 {
 			groups = append(groups, views.ComponentGroup{Name: c.Group})
@@ -249,22 +306,21 @@ func (s *Server) componentGroups(all []publication, now, first int64) []views.Co
 	return groups
 }
 
-func badDays(all []publication, name string, now int64, days int) []views.BadDay {
+// badDays are the days on which one component was in trouble; spans are its own.
+func badDays(spans []span90, now int64, days int) []views.BadDay {
 	midnight := now - now%day
 	var out []views.BadDay
-	for ago := days - 1; ago >= 0; ago-- {
+	for ago := days - 1; ago >= 0 && len(spans) > 0; ago-- {
 		from := midnight - int64(ago)*day
 		to := min(from+day, now)
 		worst, ms := 0, int64(0)
-		for _, p := range all {
-			for _, sp := range p.components {
-				end := cmp.Or(sp.to, now)
-				if sp.component != name || end <= from || sp.from >= to {
-					continue
-				}
-				worst = max(worst, stateRank(sp.state))
-				ms += min(end, to) - max(sp.from, from)
+		for _, sp := range spans {
+			end := cmp.Or(sp.to, now)
+			if end <= from || sp.from >= to {
+				continue
 			}
+			worst = max(worst, stateRank(sp.state))
+			ms += min(end, to) - max(sp.from, from)
 		}
 		if worst > 0 {
 			out = append(out, views.BadDay{Ago: ago, Day: from, State: componentStates[worst].view, Minutes: int((min(ms, day) + 59_999) / 60_000)})

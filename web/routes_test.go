@@ -26,6 +26,8 @@ var openRoutes = map[string]string{
 	"GET /status":                           "what was published, nothing else",
 	"GET /status/:audience":                 "judged by audience",
 	"GET /status/live":                      "judged by audience",
+	"GET /status/history/:month":            "what was published",
+	"GET /status/:audience/history/:month":  "judged by audience",
 	"GET /status/history.atom":              "what was published",
 	"GET /api/v2/:document":                 "what was published",
 	"GET /api/v2/incidents/unresolved.json": "what was published",
@@ -79,7 +81,7 @@ func TestOpenRoutesAreArguedFor(t *testing.T) {
 // address fills a route's parameters with things that exist or could.
 func address(path string) string {
 	return strings.NewReplacer(":number", "1", ":id", "nothing", ":handle", "nobody-here", ":token", "nothing", ":kind", "generic", ":key", "nothing",
-		":audience", "clients", ":document", "summary.json", ":name", "job", "*", "chain/x/interval").Replace(path)
+		":audience", "clients", ":document", "summary.json", ":name", "job", ":month", "2022-08", "*", "chain/x/interval").Replace(path)
 }
 
 // TestRightsOnEveryRoute walks all routes as everybody. Who may not is refused

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-ops/tocsin/hub"
 	"github.com/tocsin-ops/tocsin/internal/auth"
@@ -122,6 +123,7 @@ type Server struct {
 	routes []Route
 	live   *live
 	status *statusPages
+	assets *assets
 	tally  *tally
 
 	ending   chan struct{} // closed by EndStreams
@@ -141,16 +143,26 @@ func New(o Options) *Server {
 	s.echo.HTTPErrorHandler = s.handleError
 	s.live = newLive(s)
 	s.status = newStatusPages(s)
+	s.assets = newAssets(s)
 	s.middleware()
 	s.register()
 	return s
 }
 
 // ServeHTTP makes the server an http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.fast(w, r) {
+		s.echo.ServeHTTP(w, r)
+	}
+}
 
-// Run renders live regions until ctx ends.
-func (s *Server) Run(ctx context.Context) error { return s.live.run(ctx) }
+// Run renders live regions and packs public documents until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.live.run(ctx) })
+	g.Go(func() error { return s.status.run(ctx) })
+	return g.Wait()
+}
 
 // EndStreams ends the answers that would go on for ever, so that a graceful
 // shutdown does not wait for those who follow the log. It may be called again.
