@@ -241,7 +241,7 @@ func (c *call) settle(position int64) {
 // may still be on its way to the pages.
 func (c *call) known(n int64) error {
 	look := func() (err error) {
-		c.s.World.Look(func(v projection.View) { _, err = v.Incident(n) })
+		c.s.World.Look(func(v projection.View) { _, err = v.Card(n) })
 		return err
 	}
 	if look() != nil {

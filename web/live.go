@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -173,13 +174,24 @@ func (l *live) render(ctx context.Context, changed map[string]int64) {
 
 // renderTopic publishes what changed of a topic that the log drives.
 func (l *live) renderTopic(ctx context.Context, topic string, transient bool) {
-	var regions []region
-	var position int64
-	l.s.World.Look(func(v projection.View) {
-		position = v.Position()
-		regions = l.regions(topic, v)
-	})
+	position, regions := l.look(ctx, topic)
 	l.publish(ctx, topic, position, regions, transient)
+}
+
+// look takes what a topic shows, and the position at which it does.
+func (l *live) look(ctx context.Context, topic string) (position int64, regions []region) {
+	n, isRoom := room.Number(topic)
+	if !isRoom {
+		l.s.World.Look(func(v projection.View) { position, regions = v.Position(), l.regions(topic, v) })
+		return position, regions
+	}
+	err := l.s.World.LookInto(ctx, n, func(v projection.View, st incident.State) {
+		position, regions = v.Position(), l.roomRegions(topic, st)
+	})
+	if err != nil && !errors.Is(err, projection.ErrUnknown) && ctx.Err() == nil {
+		l.s.Logger.Error("read an incident for its room", "topic", topic, "err", err)
+	}
+	return position, regions
 }
 
 // publish renders regions and hands those to the hub whose bytes differ from
@@ -223,7 +235,8 @@ func renderHTML(ctx context.Context, c templ.Component) (string, error) {
 	return b.String(), nil
 }
 
-// regions lists what a topic shows. Nothing in it may depend on a viewer.
+// regions lists what a topic shows that is not an incident's. Nothing in it may
+// depend on a viewer.
 func (l *live) regions(topic string, v projection.View) []region {
 	s := l.s
 	switch {
@@ -246,11 +259,6 @@ func (l *live) regions(topic string, v projection.View) []region {
 		return []region{{key: views.RegionStatus, body: views.StatusRegion(s.presentStatus(v, ""))}}
 	case strings.HasPrefix(topic, projection.TopicStatus+"/"):
 		return []region{{key: views.RegionStatus, body: views.StatusRegion(s.presentStatus(v, strings.TrimPrefix(topic, projection.TopicStatus+"/")))}}
-	}
-	if n, ok := room.Number(topic); ok {
-		if st, err := v.Incident(n); err == nil {
-			return l.roomRegions(topic, st)
-		}
 	}
 	return nil
 }

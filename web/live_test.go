@@ -26,8 +26,7 @@ func (h *house) everyRegion(n int64) map[string][]rendered {
 	out := map[string][]rendered{}
 	topics := []string{projection.TopicBoard, projection.TopicWall, projection.TopicSignals, projection.TopicStatus, projection.TopicStatus + "/clients", room.Stream(n)}
 	for _, topic := range topics {
-		var regions []region
-		h.World.Look(func(v projection.View) { regions = l.regions(topic, v) })
+		_, regions := l.look(context.Background(), topic)
 		for _, r := range regions {
 			html, err := renderHTML(context.Background(), r.body)
 			if err != nil {

@@ -24,7 +24,7 @@ type operation struct {
 }
 
 var operations = map[string]operation{
-	"GET /api/v1/incidents":                    {summary: "List incidents", answer: incidentsAnswer{}, query: [][2]string{{"status", "open, closed, or one status"}}},
+	"GET /api/v1/incidents":                    {summary: "List incidents", answer: incidentsAnswer{}, query: [][2]string{{"status", "open, closed, or one status"}, {"before", "only incidents with a smaller number; an answer holds the newest 200 of those"}}},
 	"POST /api/v1/incidents":                   {summary: "Declare an incident", request: declareRequest{}, answer: declareAnswer{}, status: "201"},
 	"GET /api/v1/incidents/{number}":           {summary: "One incident as of its newest durable event", answer: apiIncidentDoc{}},
 	"GET /api/v1/incidents/{number}/events":    {summary: "The events of one incident", answer: eventsAnswer{}, query: [][2]string{{"from", "first sequence number in the stream"}}},

@@ -64,14 +64,14 @@ func (s *Server) incidentsPage(c *call) error {
 	var p views.IncidentsPage
 	s.World.Look(func(v projection.View) {
 		p = views.IncidentsPage{Base: c.base("Incidents", "incidents", v, logTopic(projection.TopicBoard, v)), Filter: f}
-		found := slices.DeleteFunc(v.Incidents(), func(st incident.State) bool { return !matches(st, f) })
+		found := slices.DeleteFunc(v.Cards(), func(k incident.Card) bool { return !matches(k, f) })
 		p.Total = len(found)
 		if f.Status == "open" {
-			slices.SortStableFunc(found, worse)
+			slices.SortStableFunc(found, worseCard)
 		} else {
 			slices.Reverse(found)
 			if before > 0 {
-				found = slices.DeleteFunc(found, func(st incident.State) bool { return st.Number >= before })
+				found = slices.DeleteFunc(found, func(k incident.Card) bool { return k.Number >= before })
 			}
 			if len(found) > listedIncidents {
 				q := c.QueryParams()
@@ -80,22 +80,22 @@ func (s *Server) incidentsPage(c *call) error {
 				found = found[:listedIncidents]
 			}
 		}
-		for _, st := range found {
-			p.Rows = append(p.Rows, s.presentRow(st))
+		for _, k := range found {
+			p.Rows = append(p.Rows, s.presentRow(k))
 		}
 	})
 	return c.page(http.StatusOK, views.IncidentsView(p))
 }
 
-func matches(st incident.State, f views.IncidentFilter) bool {
+func matches(k incident.Card, f views.IncidentFilter) bool {
 	switch {
-	case !st.Declared, st.Drill && !f.Drills && f.Status != "open":
+	case !k.Declared, k.Drill && !f.Drills && f.Status != "open":
 		return false
-	case f.Status == "open" && !incident.Open(st), f.Status == "closed" && incident.Open(st):
+	case f.Status == "open" && !k.Open(), f.Status == "closed" && k.Open():
 		return false
-	case f.Severity != "" && string(st.Severity) != f.Severity:
+	case f.Severity != "" && string(k.Severity) != f.Severity:
 		return false
-	case f.Text != "" && !strings.Contains(strings.ToLower(st.Title), strings.ToLower(f.Text)):
+	case f.Text != "" && !strings.Contains(strings.ToLower(k.Title), strings.ToLower(f.Text)):
 		return false
 	}
 	return true

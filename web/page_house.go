@@ -114,7 +114,7 @@ func (s *Server) showDrills(c *call, problem string, code int) error {
 		p.Base = c.base("Drills", "drills", v)
 		if run := s.Drills.Running(); run != nil {
 			p.Running = &views.Running{ID: run.Key, Name: run.Name, Since: run.Since, Speed: strconv.FormatFloat(run.Speed, 'f', -1, 64) + " times real speed", Done: run.Done}
-			for _, st := range v.Incidents() {
+			for _, st := range v.Cards() {
 				if st.Drill && st.DeclaredAt >= run.Since && st.ResolvedAt == 0 {
 					p.Running.Incident = st.Number
 					break

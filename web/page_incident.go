@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,10 +26,10 @@ func (s *Server) incidentPage(c *call) error {
 	all := c.QueryParam("all") != ""
 	topic, chains := s.chainTopic(), s.presentChains()
 	var p views.IncidentPage
-	s.World.Look(func(v projection.View) {
-		var st incident.State
-		if st, err = v.Incident(n); err != nil || !st.Declared {
-			err = room.ErrNoIncident
+	undeclared := false
+	err = s.World.LookInto(c.ctx(), n, func(v projection.View, st incident.State) {
+		if !st.Declared {
+			undeclared = true
 			return
 		}
 		if all {
@@ -57,6 +58,9 @@ func (s *Server) incidentPage(c *call) error {
 			}
 		}
 	})
+	if err == nil && undeclared || errors.Is(err, projection.ErrUnknown) {
+		err = room.ErrNoIncident
+	}
 	if err != nil {
 		return err
 	}
@@ -109,7 +113,7 @@ func (s *Server) incidentComplete(c *call) error {
 		return err
 	}
 	var st incident.State
-	s.World.Look(func(v projection.View) { st, err = v.Incident(n) })
+	err = s.World.LookInto(c.ctx(), n, func(_ projection.View, found incident.State) { st = found })
 	if err != nil {
 		return err
 	}
@@ -165,10 +169,9 @@ func (s *Server) command(c *call, n int64, id string, cmd incident.Command) erro
 	if cmd, err = s.complete(c, n, cmd); err != nil {
 		return err
 	}
-	var st incident.State
 	s.World.Look(func(v projection.View) {
-		if st, err = v.Incident(n); err == nil {
-			m.Drill = m.Drill || st.Drill
+		if k, err := v.Card(n); err == nil {
+			m.Drill = m.Drill || k.Drill
 		}
 	})
 	a, err := s.Rooms.Do(c.ctx(), n, cmd, m)
@@ -270,8 +273,8 @@ func (s *Server) knownAudience(name string) error {
 // sameKind keeps drills and real incidents apart.
 func (s *Server) sameKind(a, b int64) (err error) {
 	s.World.Look(func(v projection.View) {
-		x, errX := v.Incident(a)
-		y, errY := v.Incident(b)
+		x, errX := v.Card(a)
+		y, errY := v.Card(b)
 		if errX == nil && errY == nil && x.Drill != y.Drill {
 			err = refusal("drill_and_real", "One of the two is a drill and the other is not; they cannot be merged.")
 		}

@@ -12,12 +12,14 @@ import (
 
 // openIncidents are those people work on, worst first, then longest running.
 func openIncidents(v projection.View) []incident.State {
-	out := slices.DeleteFunc(v.Incidents(), func(st incident.State) bool { return !incident.Open(st) })
+	out := v.Open()
 	slices.SortStableFunc(out, worse)
 	return out
 }
 
-func worse(a, b incident.State) int {
+func worse(a, b incident.State) int { return worseCard(a.Card(), b.Card()) }
+
+func worseCard(a, b incident.Card) int {
 	if a.Drill != b.Drill { // what is real comes before any drill
 		if a.Drill {
 			return 1
@@ -39,7 +41,7 @@ func openWorst(v projection.View) (n int, worst string) {
 func (s *Server) presentBoardIncidents(v projection.View) views.BoardIncidents {
 	var out views.BoardIncidents
 	for _, st := range openIncidents(v) {
-		out.Rows = append(out.Rows, s.presentRow(st))
+		out.Rows = append(out.Rows, s.presentRow(st.Card()))
 	}
 	return out
 }
@@ -56,9 +58,9 @@ func (s *Server) presentBoardSignals(v projection.View) views.BoardSignals {
 }
 
 func (s *Server) presentRecent(v projection.View) views.Recent {
-	var closed []incident.State
+	var closed []incident.Card
 	var out views.Recent
-	for _, st := range v.Incidents() {
+	for _, st := range v.Cards() {
 		if st.Drill && st.ResolvedAt > out.LastDrill {
 			out.LastDrill, out.DrillText = st.ResolvedAt, st.Title
 		}
@@ -66,7 +68,7 @@ func (s *Server) presentRecent(v projection.View) views.Recent {
 			closed = append(closed, st)
 		}
 	}
-	slices.SortFunc(closed, func(a, b incident.State) int { return cmp.Compare(b.ResolvedAt, a.ResolvedAt) })
+	slices.SortFunc(closed, func(a, b incident.Card) int { return cmp.Compare(b.ResolvedAt, a.ResolvedAt) })
 	for _, st := range closed[:min(len(closed), 5)] {
 		out.Rows = append(out.Rows, s.presentRow(st))
 	}
@@ -81,7 +83,7 @@ func (s *Server) presentSetup(v projection.View) views.Setup {
 	}
 	sources, people := s.activeSources(), len(s.actingPeople())
 	drills := 0
-	for _, st := range v.Incidents() {
+	for _, st := range v.Cards() {
 		if st.Drill {
 			drills++
 		}
@@ -135,7 +137,7 @@ func (s *Server) presentWallIncident(v projection.View) views.WallIncident {
 			out.Know = append(out.Know, views.Statement{At: g.OpenedAt, By: s.sourceName(g.Source), Text: cmp.Or(g.Reason, g.Title)})
 		}
 	}
-	row := s.presentRow(st)
+	row := s.presentRow(st.Card())
 	out.Figures = []views.Figure{
 		{Label: "open signals", Value: strconv.Itoa(row.Signals), Tone: tone(row.Signals > 0), Note: strconv.Itoa(len(st.Signals)) + " in all"},
 		{Label: "open tasks", Value: taskCount(st), Note: strconv.Itoa(len(st.Tasks)) + " in all"},
@@ -178,7 +180,7 @@ func (s *Server) presentWallOthers(v projection.View) views.WallOthers {
 	open := openIncidents(v)
 	for i, st := range open {
 		if i > 0 {
-			out.Rows = append(out.Rows, s.presentRow(st))
+			out.Rows = append(out.Rows, s.presentRow(st.Card()))
 		}
 	}
 	return out

@@ -438,28 +438,19 @@ func (s *Server) presentComms(st incident.State) views.Comms {
 	return out
 }
 
-func (s *Server) presentRow(st incident.State) views.IncidentRow {
+func (s *Server) presentRow(k incident.Card) views.IncidentRow {
 	row := views.IncidentRow{
-		Number: st.Number, Title: st.Title, Severity: string(st.Severity), Status: string(st.Status), Drill: st.Drill,
-		Since: cmp.Or(st.ImpactBeganAt, st.DeclaredAt), ResolvedAt: st.ResolvedAt, Commander: s.person(st.Commander()), LastAt: st.LastAt,
+		Number: k.Number, Title: k.Title, Severity: string(k.Severity), Status: string(k.Status), Drill: k.Drill,
+		Since: cmp.Or(k.ImpactBeganAt, k.DeclaredAt), ResolvedAt: k.ResolvedAt, Commander: s.person(k.Commander), LastAt: k.LastAt,
+		Signals: k.OpenSignals, NextDueAt: k.NextDue,
 	}
-	for _, c := range st.Chains {
+	for _, c := range k.Chains {
 		row.Chains = append(row.Chains, s.chainName(c))
 	}
-	for _, g := range st.Signals {
-		if g.State != incident.SignalCleared {
-			row.Signals++
-		}
-	}
-	for _, a := range st.Audiences {
-		if d := incident.NextUpdateDue(st, a.Name); d != 0 && (row.NextDueAt == 0 || d < row.NextDueAt) {
-			row.NextDueAt = d
-		}
-	}
-	if last := st.Timeline.Last(1); len(last) == 1 {
+	if last := k.Last; last != nil {
 		row.LastText = "[redacted]"
-		if last[0].Redacted == nil {
-			row.LastText = cmp.Or(s.presentEntry(st, last[0]).Text, last[0].Text())
+		if last.Redacted == nil {
+			row.LastText = cmp.Or(s.presentEntry(incident.State{}, *last).Text, last.Text()) // the words need no state
 		}
 	}
 	return row

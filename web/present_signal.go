@@ -61,8 +61,8 @@ func (s *Server) signalList(v projection.View, show string, limit int) []views.S
 	out := make([]views.Signal, 0, len(all))
 	for _, g := range all {
 		p := s.presentSignal(g)
-		if st, err := v.Incident(g.Incident); g.Incident > 0 && err == nil {
-			p.IncidentName = st.Title
+		if k, err := v.Card(g.Incident); g.Incident > 0 && err == nil {
+			p.IncidentName = k.Title
 		}
 		out = append(out, p)
 	}

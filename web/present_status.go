@@ -92,7 +92,7 @@ func stateRank(wire string) int {
 func (s *Server) publications(v projection.View, audience string) []publication {
 	audience = cmp.Or(audience, auth.PublicAudience)
 	var out []publication
-	for _, st := range v.Incidents() {
+	for _, st := range v.Cards() {
 		if st.Drill && !s.Demo {
 			continue // a drill never leaves the building
 		}
@@ -104,7 +104,7 @@ func (s *Server) publications(v projection.View, audience string) []publication 
 	return out
 }
 
-func publish(st incident.State, audience string) (publication, bool) {
+func publish(st incident.Card, audience string) (publication, bool) {
 	if !slices.ContainsFunc(st.Updates, func(u incident.Update) bool { return u.State == incident.UpdateIsPublished && u.Audience == audience }) {
 		return publication{}, false // of thousands, most
 	}
@@ -244,7 +244,7 @@ func (s *Server) presentTold(told telling, audience string, now int64) views.Sta
 // firstDay is when there is history from: the first incident of this log, or today.
 func (s *Server) firstDay(v projection.View) int64 {
 	first := s.now()
-	for _, st := range v.Incidents() {
+	for _, st := range v.Cards() {
 		if st.DeclaredAt != 0 {
 			first = min(first, st.DeclaredAt)
 		}

@@ -94,8 +94,8 @@ func (f *flow) open(_ context.Context, name string) ([]string, error) {
 func (a *App) drillNote(ctx context.Context, text string) error {
 	var number int64
 	a.world.Look(func(v projection.View) {
-		for _, st := range v.Incidents() {
-			if st.Drill && incident.Open(st) {
+		for _, st := range v.Open() {
+			if st.Drill {
 				number = st.Number
 			}
 		}

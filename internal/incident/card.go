@@ -26,7 +26,7 @@ type Card struct {
 	Commander   string   `json:"commander,omitempty"`    // handle of the first who holds the role
 	OpenSignals int      `json:"open_signals,omitempty"` // attached and not cleared
 	NextDue     int64    `json:"next_due,omitempty"`     // when the first audience hears next; 0: nothing is promised
-	Published   []Update `json:"published,omitempty"`    // in the order of their drafts
+	Updates     []Update `json:"updates,omitempty"`      // the published ones, in the order of their drafts
 	Last        *Entry   `json:"last,omitempty"`         // newest of the timeline, nil when it is empty
 	MergedInto  int64    `json:"merged_into,omitempty"`
 
@@ -57,7 +57,7 @@ func (s State) Card() Card {
 	for _, u := range s.Updates {
 		if u.State == UpdateIsPublished {
 			u.textFrom = 0 // for Apply, which no card meets
-			c.Published = append(c.Published, u)
+			c.Updates = append(c.Updates, u)
 		}
 	}
 	if last := s.Timeline.Last(1); len(last) == 1 {
