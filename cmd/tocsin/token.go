@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/app"
 	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/internal/config"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/store/bolt"
@@ -36,7 +37,10 @@ func (p place) people(ctx context.Context, io streams) (*auth.Service, config.Co
 	if err != nil {
 		return nil, c, nil, fmt.Errorf("%w\nWhile the server runs, tokens and links are made on its pages Tokens and People", err)
 	}
-	l, err := eventlog.Open(ctx, db, eventlog.Options{})
+	var l *eventlog.Log
+	if err = backup.Unfinished(ctx, db); err == nil {
+		l, err = eventlog.Open(ctx, db, eventlog.Options{})
+	}
 	if err == nil {
 		var s *auth.Service
 		if s, err = auth.New(ctx, db, l, auth.Options{PublicURL: c.PublicURL, Logger: logger(io.err, c.Level())}); err == nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
 	"github.com/tocsin-ops/tocsin/store"
@@ -46,6 +47,16 @@ func (a *App) open(ctx context.Context) error {
 	return nil
 }
 
+// spool makes backups for administrators, one at a time; a file lies in the data
+// directory while it is sent.
+func (a *App) spool() *backup.Spool {
+	engine := "bolt"
+	if a.opt.Config.Store.Shared() {
+		engine = "etcd"
+	}
+	return &backup.Spool{DB: a.db, Log: a.log, Dir: a.opt.Config.Data, Version: a.opt.Version, Engine: engine, Clock: a.millis}
+}
+
 func (a *App) openBolt(ctx context.Context) error {
 	dir := a.opt.Config.Data
 	db, err := bolt.Open(filepath.Join(dir, StoreFile), bolt.Options{})
@@ -60,6 +71,9 @@ func (a *App) openBolt(ctx context.Context) error {
 }
 
 func (a *App) openLog(ctx context.Context) (err error) {
+	if err := backup.Unfinished(ctx, a.db); err != nil {
+		return err
+	}
 	a.log, err = eventlog.Open(ctx, a.db, eventlog.Options{Origin: origin(a.opt.Config), Log: a.component("eventlog")})
 	return err
 }
@@ -81,7 +95,7 @@ func (a *App) openShared(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, eventlog.ErrCorrupt) {
+		if errors.Is(err, eventlog.ErrCorrupt) || errors.Is(err, backup.ErrUnfinished) {
 			return fmt.Errorf("open the log in %s: %w", where, err)
 		}
 		if !said {
