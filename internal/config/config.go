@@ -26,6 +26,9 @@ type Config struct {
 	// without a path. Passkeys are bound to its host name, and links are made
 	// with it. Empty: passkeys work on http://localhost only.
 	PublicURL string `yaml:"public_url"`
+	// TLS lets Tocsin itself speak https. Empty: it speaks plain HTTP, for a proxy
+	// in front or this machine only.
+	TLS TLS `yaml:"tls"`
 	// LogLevel is debug, info, warn or error. Default info.
 	LogLevel string `yaml:"log_level"`
 	// Retention is how long samples (the figures behind the charts) are kept,
@@ -53,6 +56,15 @@ type Config struct {
 
 	lines map[string]int // where in the file each setting is, for errors
 	file  string
+}
+
+// TLS is a certificate and its key, PEM files. Renewed files are taken within
+// seconds, without a restart.
+type TLS struct {
+	// Cert is the file of the certificate and those of its issuers.
+	Cert string `yaml:"cert"`
+	// Key is the file of the certificate's private key.
+	Key string `yaml:"key"`
 }
 
 // Component is one part of the service on the status page.

@@ -73,6 +73,12 @@ func (c *Config) Validate() error {
 	}
 	j.store()
 	j.publicURL()
+	switch {
+	case c.TLS.Cert != "" && c.TLS.Key == "":
+		j.wrong("tls.key", "is missing; name the file of the private key that belongs to %s", c.TLS.Cert)
+	case c.TLS.Key != "" && c.TLS.Cert == "":
+		j.wrong("tls.cert", "is missing; name the file of the certificate that belongs to %s", c.TLS.Key)
+	}
 	j.oneOf("log_level", c.LogLevel, levels)
 	if c.Retention < 2*Hour {
 		j.wrong("retention", "%s is too short to draw charts; write at least 2h", c.Retention)
