@@ -62,9 +62,14 @@ type Supervisor struct {
 	opt  Options
 	kick chan struct{} // capacity 1; full means that a look is due already
 
-	mu      sync.Mutex
-	want    []Chain
-	running map[string]*runner
+	mu        sync.Mutex
+	want      []Chain
+	elsewhere map[string]bool // watched by somebody else: here they stop and end nothing
+	running   map[string]*runner
+	asked     int           // how often Set was called
+	done      int           // up to which of them all is done
+	settled   chan struct{} // closed and replaced when done grows; closed for good when Run ends
+	over      bool
 }
 
 // ErrUnknownChain is returned for a chain that is not being watched.
@@ -78,7 +83,7 @@ func New(o Options) *Supervisor {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Supervisor{opt: o, kick: make(chan struct{}, 1), running: map[string]*runner{}}
+	return &Supervisor{opt: o, kick: make(chan struct{}, 1), running: map[string]*runner{}, settled: make(chan struct{})}
 }
 
 // Check tells what is wrong with a chain as a sentence, nil when nothing is.
@@ -102,8 +107,9 @@ func (c Chain) Check() error {
 }
 
 // Set says which chains are watched from now on. Unchanged ones go on undisturbed, changed ones start again and take over what is open,
-// removed ones end what is open. It refuses all when one is wrong, and returns before the change is done.
-func (s *Supervisor) Set(chains []Chain) error {
+// removed ones end what is open, unless they are named as watched elsewhere. It refuses all when one is wrong, and returns before the change
+// is done.
+func (s *Supervisor) Set(chains []Chain, elsewhere ...string) error {
 	names := map[string]bool{}
 	for _, c := range chains {
 		if err := c.Check(); err != nil {
@@ -115,13 +121,34 @@ func (s *Supervisor) Set(chains []Chain) error {
 		names[c.Name] = true
 	}
 	s.mu.Lock()
-	s.want = slices.Clone(chains)
+	s.want, s.elsewhere = slices.Clone(chains), map[string]bool{}
+	for _, name := range elsewhere {
+		s.elsewhere[name] = true
+	}
+	s.asked++
 	s.mu.Unlock()
 	select {
 	case s.kick <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// Settle returns when what Set was asked for before is done, or when Run or ctx has ended.
+func (s *Supervisor) Settle(ctx context.Context) {
+	s.mu.Lock()
+	asked := s.asked
+	for s.done < asked && !s.over {
+		settled := s.settled
+		s.mu.Unlock()
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return
+		}
+		s.mu.Lock()
+	}
+	s.mu.Unlock()
 }
 
 // Run watches until ctx ends, then waits for everything it started and returns nil. Call it once.
@@ -139,6 +166,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 			for _, r := range all {
 				<-r.done
 			}
+			s.mu.Lock()
+			s.over = true
+			close(s.settled)
+			s.mu.Unlock()
 			return nil
 		case <-s.kick:
 		}
@@ -148,7 +179,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // reconcile stops and starts runners until they are what is wanted.
 func (s *Supervisor) reconcile(ctx context.Context) {
 	s.mu.Lock()
-	want := slices.Clone(s.want)
+	want, asked := slices.Clone(s.want), s.asked
 	var gone []*runner
 	wanted := map[string]Chain{}
 	for _, c := range want {
@@ -157,7 +188,7 @@ func (s *Supervisor) reconcile(ctx context.Context) {
 	for name, r := range s.running {
 		if c, ok := wanted[name]; !ok || !reflect.DeepEqual(c, r.cfg) {
 			gone = append(gone, r)
-			r.removed.Store(!ok)
+			r.removed.Store(!ok && !s.elsewhere[name])
 		}
 	}
 	s.mu.Unlock()
@@ -193,6 +224,11 @@ func (s *Supervisor) reconcile(ctx context.Context) {
 		s.mu.Unlock()
 		go r.run(cctx)
 	}
+	s.mu.Lock()
+	s.done = asked
+	close(s.settled)
+	s.settled = make(chan struct{})
+	s.mu.Unlock()
 }
 
 // Views gives the newest view of every watched chain, in the order of Set. Each is at most about a second old.
