@@ -2,18 +2,19 @@ package views
 
 // Base is what every page of the room needs beside its own model.
 type Base struct {
-	Title  string  // title of the page, without the product's name
-	Site   string  // name of the organisation or installation; "" prints nothing
-	Nav    string  // current entry of the navigation: board incidents chains signals people sources tokens log drills me; "" = none
-	Person Person  // who looks; the zero Person is nobody signed in (sign-in, error pages) or a wall token
-	Topics []Topic // live topics of this page with the position it was rendered at; empty = the page is not live
-	Drill  bool    // the whole page is a drill: hatched edge and the word
-	CSRF   string  // token for forms (field _csrf) and scripts (header X-Tocsin-CSRF)
-	Build  string  // build id; also the ?v= of assets. A wall reloads itself when hello.build differs from it
-	Now    int64   // server time at rendering, unix ms; the browser's clock is corrected by it
-	Open   int     // number of open incidents (title bar and navigation)
-	Worst  string  // severity of the worst open incident, "" when none
-	Notice *Notice // one sentence left over from the previous request (flash); nil = none
+	Title  string   // title of the page, without the product's name
+	Site   string   // name of the organisation or installation; "" prints nothing
+	Nav    string   // current entry of the navigation: board incidents chains signals people sources tokens log drills me; "" = none
+	Person Person   // who looks; the zero Person is nobody signed in (sign-in, error pages) or a wall token
+	Topics []Topic  // live topics of this page with the position it was rendered at; empty = the page is not live
+	Drill  bool     // the whole page is a drill: hatched edge and the word
+	CSRF   string   // token for forms (field _csrf) and scripts (header X-Tocsin-CSRF)
+	Build  string   // build id; also the ?v= of assets. A wall reloads itself when hello.build differs from it
+	Now    int64    // server time at rendering, unix ms; the browser's clock is corrected by it
+	Open   int      // number of open incidents (title bar and navigation)
+	Worst  string   // severity of the worst open incident, "" when none
+	Held   ReadOnly // region read-only: nothing can be written just now; the zero value = it can
+	Notice *Notice  // one sentence left over from the previous request (flash); nil = none
 }
 
 // Person is who looks at a page.
@@ -26,10 +27,16 @@ type Person struct {
 	Rooms  []string // roles held in the incident on this page (commander, comms, ...); only for "waits for me"
 }
 
+// ReadOnly tells that nothing can be written. Region id: read-only; every page of the room has it at the same place.
+type ReadOnly struct {
+	Since int64 // unix ms, and the time of what is shown; 0 = everything can be written
+}
+
 // Topic is one live topic a page follows.
 type Topic struct {
 	Name  string // board, wall, chains, signals, incident/42
 	Since int64  // position the page was rendered at; -1 for an empty log
+	From  string // of a topic that counts for itself on every replica: who counted Since; "" = a position of the log
 }
 
 // Notice is one sentence at the head of a page.

@@ -270,4 +270,17 @@ type ErrorPage struct {
 	Href    string // where to go, "" = /
 	Verb    string // words on that link
 	Request string // request id to quote, "" = none
+	Again   *Again // what was sent, to be sent once more; nil = nothing
+}
+
+// Again is a form whose answer was no for now: with it nothing that was typed is lost.
+type Again struct {
+	Action string      // local address it goes to
+	Fields []SentField // all of them, in the order of their names
+}
+
+// SentField is one field of a form as it was sent.
+type SentField struct {
+	Name, Value string
+	Shown       bool // typed by the person, and no secret
 }

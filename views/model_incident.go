@@ -19,7 +19,21 @@ type IncidentPage struct {
 	Mine      []Action      // phone, while nobody commands: "I have it", "Not me" (page, not region: may depend on the viewer)
 	Commands  []CommandHint // grammar of the composer, for the help list and the palette
 	People    []Candidate   // people who can be named (palette, phone buttons)
+	Presence  Presence      // region in-the-room
 	OlderHref string        // where earlier timeline entries are; "" = all are shown
+}
+
+// Presence is who has the room open at this moment. Region id: in-the-room; rendered by the clock, not by the log.
+type Presence struct {
+	Count  int       // all of them
+	People []Present // holders of roles first, then by name; at most some
+}
+
+// Present is one person in the room.
+type Present struct {
+	Handle string // person's handle
+	Name   string // display name
+	Role   string // role held in this incident: commander, comms ...; "" = none
 }
 
 // Strip is the top of the commander page: what is wrong, how bad, who has it. Region id: incident-strip.
@@ -257,6 +271,7 @@ type DeclarePage struct {
 	Chains     []Choice // known chains
 	Components []Choice // known components
 	Problem    string   // refusal, "" = none
+	ID         string   // command id of a sending that may have been carried out, so that the next one is the same; "" = a new one
 }
 
 // Choice is one option of a form.

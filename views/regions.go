@@ -4,6 +4,9 @@ import "strconv"
 
 // Region ids: the DOM id of a live region is the key of the frames that replace it.
 const (
+	// every topic of the room
+	RegionReadOnly = "read-only" // ReadOnly
+
 	// topic board
 	RegionBoardSetup     = "board-setup"     // Setup
 	RegionBoardIncidents = "board-incidents" // BoardIncidents
@@ -30,6 +33,7 @@ const (
 	RegionRoles       = "roles"          // Roles
 	RegionLinks       = "links"          // Links
 	RegionComms       = "comms"          // Comms
+	RegionPresence    = "in-the-room"    // Presence
 
 	// topic status (served on /status/live)
 	RegionStatus = "status" // StatusBody

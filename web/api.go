@@ -209,6 +209,7 @@ func (s *Server) apiDeclare(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.wrote(a.Position)
 	return c.JSON(http.StatusCreated, declareAnswer{Number: a.Number, ID: m.ID, Position: a.Position})
 }
 

@@ -229,14 +229,6 @@ func (c *call) number() (int64, error) {
 	return n, nil
 }
 
-// settle waits until the pages show position, so that somebody who acted sees
-// it; it gives up quietly, for the act itself is done.
-func (c *call) settle(position int64) {
-	ctx, cancel := context.WithTimeout(c.ctx(), 2*time.Second)
-	defer cancel()
-	_ = c.s.World.WaitFor(ctx, position)
-}
-
 // known says whether there is an incident n; one that was declared a moment ago
 // may still be on its way to the pages.
 func (c *call) known(n int64) error {
@@ -266,7 +258,7 @@ func (c *call) page(code int, t templ.Component) error {
 // base fills what every page has. The topics are rendered at the view's position.
 func (c *call) base(title, nav string, v projection.View, topics ...views.Topic) views.Base {
 	b := views.Base{
-		Title: title, Nav: nav, Site: c.s.Site, Topics: topics, Drill: c.s.Demo, Build: c.s.Version, Now: c.s.now(),
+		Title: title, Nav: nav, Site: c.s.Site, Topics: topics, Drill: c.s.Demo, Build: c.s.Version, Now: c.s.now(), Held: c.s.held(),
 		Person: views.Person{Handle: "", Role: string(c.actor.Role), Act: c.can(auth.CommandIncident), Admin: c.can(auth.ManagePeople)},
 	}
 	if c.actor.Kind == auth.KindPerson {
@@ -337,3 +329,9 @@ func (c *call) baseURL() string {
 }
 
 func (c *call) redirect(to string) error { return c.Redirect(http.StatusSeeOther, to) }
+
+// land leads from a form that wrote something to the page that shows it, on
+// whichever replica that will be.
+func (c *call) land(path string) error {
+	return c.redirect(path + "?since=" + itoa(c.s.Log.Size()-1))
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,7 +41,7 @@ var statuses = map[string]int{
 	auth.CodeBadCode: 401, auth.CodeBadPasskey: 401, auth.CodeHandleTaken: 409, auth.CodeUnknownPerson: 404,
 	auth.CodeUnknownToken: 404, auth.CodeUnknown: 404, auth.CodeBusy: 409,
 	"cross_origin": 403, "form_expired": 403, "not_found": 404, "not_acceptable": 406, "body_too_large": 413, "body_broken": 400, "bad_json": 400,
-	"backup_busy": 409, "bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503,
+	"backup_busy": 409, "bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503, codeReadOnly: 503, "behind": 503,
 	incident.CodeUnknownCommand: 422,
 }
 
@@ -59,7 +60,7 @@ var faults = []struct {
 	{eventlog.ErrTooLarge, 413, "too_large", "This is more than the log takes at once. Shorten it or send it in parts."},
 	{eventlog.ErrRedacted, 422, "nothing_to_redact", "This event is blanked already, or it is a redaction itself."},
 	{eventlog.ErrNotFound, 404, "not_found", "The log has no such event or tile."},
-	{eventlog.ErrUncertain, 503, "uncertain", "The store failed while writing and it is not known whether this is saved. Send the same command with the same id again: it is never done twice."},
+	{eventlog.ErrUncertain, 503, "uncertain", "The store failed while writing: this may have been saved. Send it again as it is, a program with the same id: it is never done twice."},
 	{intake.ErrUnknownKey, 401, "unknown_key", "This key is not known or was revoked. Take the address from the Sources page."},
 	{intake.ErrContended, 503, "busy", "The source kept changing under this delivery. Send it again."},
 	{store.ErrClosed, 503, "unavailable", "The server is shutting down. Try again in a moment."},
@@ -137,6 +138,9 @@ func (s *Server) handleError(err error, ec echo.Context) {
 	}
 	ec.Response().Header().Set("Cache-Control", "no-store")
 	p, known := describe(err)
+	if !known || p.Code == "timeout" {
+		p.Detail = undecided(ec, p.Detail)
+	}
 	id := ec.Response().Header().Get(echo.HeaderXRequestID)
 	if !known {
 		s.Logger.Error("request failed", "method", ec.Request().Method, "route", ec.Path(), "request", id, "err", err)
@@ -155,9 +159,12 @@ func (s *Server) handleError(err error, ec echo.Context) {
 		_ = ec.Redirect(http.StatusSeeOther, "/signin?next="+url.QueryEscape(r.URL.RequestURI()))
 		return
 	}
-	page := views.ErrorPage{
-		Base: views.Base{Title: p.Title, Site: s.Site, Build: s.Version, Now: s.now(), Drill: s.Demo},
-		Code: p.Status, Title: p.Title, Says: p.Detail, Href: "/", Verb: "Back to the board",
+	page := views.ErrorPage{Base: s.plainBase(p.Title), Code: p.Status, Title: p.Title, Says: p.Detail, Href: "/", Verb: "Back to the board"}
+	if public(r.URL.Path) {
+		page.Held = views.ReadOnly{}
+	}
+	if p.Status >= 500 {
+		page.Again = sentAgain(r)
 	}
 	if !known {
 		page.Request = id
@@ -168,6 +175,19 @@ func (s *Server) handleError(err error, ec echo.Context) {
 		return
 	}
 	_ = ec.HTMLBlob(p.Status, b.Bytes())
+}
+
+// undecided is the sentence for a request that broke off without a decision. Of
+// a change nobody knows then whether it was made, and saying otherwise would
+// have people act twice or not at all.
+func undecided(ec echo.Context, otherwise string) string {
+	switch path := ec.Path(); {
+	case ec.Request().Method != http.MethodPost || strings.HasPrefix(path, "/prometheus/") || path == "/chains/test":
+		return otherwise
+	case strings.HasSuffix(path, "/commands") || strings.HasSuffix(path, "/line") || strings.HasSuffix(path, "/incidents"):
+		return "Something broke on our side: this may have been saved. Send it again as it is, a program with the same id: it is never done twice."
+	}
+	return "Something broke on our side: this may have been carried out. Look whether it was before you send it again."
 }
 
 func writeProblem(ec echo.Context, p problem) error {

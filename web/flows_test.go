@@ -129,7 +129,7 @@ func TestDeclareForm(t *testing.T) {
 	}
 	ana.post("/incidents", "title", "", "severity", "").want(422)
 	loc := ana.post("/incidents", "title", "Bridge drained", "severity", "SEV1", "summary", "s", "chains", "eth", "components", "Bridge").want(303).header.Get("Location")
-	if loc != "/incidents/1" {
+	if loc != "/incidents/1?since="+itoa(h.Log.Size()-1) {
 		t.Fatal(loc)
 	}
 	ana.get(loc).want(200).has("Bridge drained", "Ethereum") // at once, though pages follow the log

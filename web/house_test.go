@@ -57,8 +57,32 @@ type house struct {
 // newHouse starts a server with ana as the first administrator. It ends with the test.
 func newHouse(t testing.TB, change ...func(*Options)) *house {
 	t.Helper()
+	h := replica(t, mem.Open(mem.Options{MaxOps: 4096}), change...)
+	ctx := context.Background()
+	link, _, err := h.Auth.Bootstrap(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := h.Auth.Accept(ctx, link.Token, auth.Choice{Handle: "ana", Name: "Ana Alvarez"}, auth.Visit{Address: "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.admin, h.adminBy = in.Actor, in.Cookie
+	return h
+}
+
+// another is a second server on the same store, for the same people.
+func (h *house) another(change ...func(*Options)) *house {
+	h.t.Helper()
+	b := replica(h.t, h.db, change...)
+	b.admin, b.adminBy = h.admin, h.adminBy
+	return b
+}
+
+func replica(t testing.TB, db store.DB, change ...func(*Options)) *house {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &house{t: t, db: mem.Open(mem.Options{MaxOps: 4096}), telemetry: &fakeTelemetry{}, chains: &fakeChains{}, drills: &fakeDrills{}, slog: &lockedBuffer{}}
+	h := &house{t: t, db: db, telemetry: &fakeTelemetry{}, chains: &fakeChains{}, drills: &fakeDrills{}, slog: &lockedBuffer{}}
 	must := func(err error) {
 		if err != nil {
 			t.Helper()
@@ -115,11 +139,6 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 			t.Errorf("the operator's log holds the secret %s", leak)
 		}
 	})
-	link, _, err := h.Auth.Bootstrap(ctx)
-	must(err)
-	in, err := h.Auth.Accept(ctx, link.Token, auth.Choice{Handle: "ana", Name: "Ana Alvarez"}, auth.Visit{Address: "192.0.2.1"})
-	must(err)
-	h.admin, h.adminBy = in.Actor, in.Cookie
 	return h
 }
 
@@ -129,11 +148,14 @@ var secrets = regexp.MustCompile(`\b(tocsin|join|session)_[0-9A-Za-z]{40,}`)
 func (h *house) millis() int64 { return time.Now().UnixMilli() + h.late.Load() }
 
 // settle waits until pages show everything that is in the log.
-func (h *house) settle() {
+func (h *house) settle() { h.t.Helper(); h.reaches(h.Log.Size() - 1) }
+
+// reaches waits until pages show a position, perhaps of another replica.
+func (h *house) reaches(position int64) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := h.World.WaitFor(ctx, h.Log.Size()-1); err != nil {
+	if err := h.World.WaitFor(ctx, position); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -24,7 +24,8 @@ import (
 )
 
 // topicChains carries chain cards and samples. It is not driven by the log: its
-// seq is the time of the change in unix ms, which never falls.
+// seq is the time of the change on this replica in unix ms, which never falls
+// here and says nothing elsewhere (live_since.go).
 const topicChains = "chains"
 
 // live renders the regions of watched topics when something changed, once for
@@ -58,7 +59,8 @@ const (
 // message is the wire form of a region frame; see docs/operations.md.
 type message struct {
 	Topic   string `json:"topic"`
-	Seq     int64  `json:"seq"`
+	Seq     *int64 `json:"seq,omitempty"`  // absent: shows no position
+	From    string `json:"from,omitempty"` // who counts Seq, when it is not the log
 	At      int64  `json:"at"`
 	Key     string `json:"key"`
 	HTML    string `json:"html,omitempty"`
@@ -88,7 +90,12 @@ func (l *live) run(ctx context.Context) error {
 			}
 		}
 	})
+	comings := make(chan []string)
+	g.Go(func() error { return l.comings(ctx, comings) })
 	g.Go(func() error {
+		defer l.s.people.census(nil)
+		house := time.NewTicker(houseEvery)
+		defer house.Stop()
 		tick := time.NewTicker(15 * time.Second)
 		defer tick.Stop()
 		flush := time.NewTicker(flushEvery)
@@ -116,7 +123,13 @@ func (l *live) run(ctx context.Context) error {
 				l.renderChains(ctx, false)
 			case <-flush.C:
 				l.flushSamples()
+			case topics := <-comings:
+				l.house(ctx, topics)
+			case <-house.C:
+				l.s.people.census(l.s.Hub)
+				l.house(ctx, nil)
 			case <-tick.C:
+				l.forget()
 				l.overdue(ctx)
 			}
 		}
@@ -215,16 +228,28 @@ func (l *live) publish(ctx context.Context, topic string, seq int64, regions []r
 			continue
 		}
 		shown[r.key] = digest
-		body, err := json.Marshal(message{Topic: topic, Seq: seq, At: now, Key: r.key, HTML: html, Into: r.into, Place: r.place})
+		body, err := json.Marshal(l.message(topic, seq, now, message{Key: r.key, HTML: html, Into: r.into, Place: r.place}))
 		if err != nil {
 			l.s.Logger.Error("encode region", "topic", topic, "region", r.key, "err", err)
 			continue
 		}
-		frames = append(frames, hub.Frame{Topic: topic, Seq: seq, Key: r.key, Body: body, Transient: transient})
+		frames = append(frames, hub.Frame{Topic: topic, Seq: max(seq, -1), Key: r.key, Body: body, Transient: transient})
 	}
 	if len(frames) > 0 {
 		l.s.Hub.Publish(frames...)
 	}
+}
+
+// message fills in what every frame of a topic carries.
+func (l *live) message(topic string, seq, at int64, m message) message {
+	m.Topic, m.At = topic, at
+	if seq != unnumbered {
+		m.Seq = &seq
+	}
+	if topic == topicChains {
+		m.From = l.s.instance
+	}
+	return m
 }
 
 func renderHTML(ctx context.Context, c templ.Component) (string, error) {
@@ -311,14 +336,7 @@ const eventRedacted = "log.redacted"
 
 // overdue renders again what changes by the clock alone: what waits, and the walls' clocks.
 func (l *live) overdue(ctx context.Context) {
-	open := l.s.Hub.Open()
-	for t := range l.shown { // nobody watches, and perhaps nothing changes any more
-		if _, watched := slices.BinarySearch(open, t); !watched {
-			delete(l.shown, t)
-			delete(l.entries, t)
-		}
-	}
-	for _, t := range open {
+	for _, t := range l.s.Hub.Open() {
 		if _, ok := room.Number(t); ok || t == projection.TopicWall {
 			l.renderTopic(ctx, t, true)
 		}
@@ -368,7 +386,7 @@ func (l *live) flushSamples() {
 		for _, name := range sortedKeys(lines) {
 			found = append(found, *lines[name])
 		}
-		body, err := json.Marshal(message{Topic: topicChains, Seq: now, At: now, Key: views.SampleKey(chart), Samples: newChartDoc(chartKind{}, found)})
+		body, err := json.Marshal(l.message(topicChains, now, now, message{Key: views.SampleKey(chart), Samples: newChartDoc(chartKind{}, found)}))
 		if err != nil {
 			l.s.Logger.Error("encode samples", "chart", chart, "err", err)
 			continue

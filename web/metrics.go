@@ -65,6 +65,8 @@ func (s *Server) ownMetrics(c *call) error {
 	fmt.Fprintf(&b, "tocsin_live_write_seconds_sum %v\ntocsin_live_write_seconds_count %d\n", st.Latency.Sum, sum)
 	metric("tocsin_log_events", "gauge", "events in the log", s.Log.Size())
 	metric("tocsin_projection_position", "gauge", "offset of the newest event that pages show", s.World.Position())
+	health := s.Health()
+	metric("tocsin_read_only", "gauge", "1 while the store takes no writes", map[bool]int{true: 1}[health.ReadOnly])
 	metric("tocsin_goroutines", "gauge", "goroutines", runtime.NumGoroutine())
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
@@ -79,13 +81,4 @@ func (s *Server) ownMetrics(c *call) error {
 		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, answers[k])
 	}
 	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
-}
-
-func (s *Server) healthz(c *call) error { return c.String(http.StatusOK, "ok\n") }
-
-func (s *Server) readyz(c *call) error {
-	if !s.Ready() {
-		return refusal("unavailable", "The server is starting or stopping. Try again in a moment.")
-	}
-	return c.String(http.StatusOK, "ready\n")
 }

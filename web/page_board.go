@@ -26,7 +26,9 @@ func logTopic(name string, v projection.View) views.Topic {
 
 // chainTopic is the topic of chain cards and samples, as of just now: what
 // changes in this very millisecond is sent once more than needed.
-func (s *Server) chainTopic() views.Topic { return views.Topic{Name: topicChains, Since: s.now() - 1} }
+func (s *Server) chainTopic() views.Topic {
+	return views.Topic{Name: topicChains, Since: max(s.now(), s.BaseOf(topicChains)) - 1, From: s.instance}
+}
 
 func (s *Server) boardPage(c *call) error {
 	topic, chains := s.chainTopic(), s.presentChains()
@@ -120,7 +122,7 @@ func (s *Server) declarePage(c *call) error {
 func (s *Server) declareForm(c *call) error {
 	form := c.Request().Form
 	cmd := incident.Declare{Title: form.Get("title"), Severity: form.Get("severity"), Summary: form.Get("summary"), Chains: form["chains"], Components: form["components"]}
-	m, err := c.meta("")
+	m, err := c.meta(form.Get("id"))
 	if err != nil {
 		return err
 	}
@@ -133,12 +135,15 @@ func (s *Server) declareForm(c *call) error {
 		}
 		page := s.declareModel(c)
 		page.Title, page.Severity, page.Summary, page.Problem = cmd.Title, cmd.Severity, cmd.Summary, p.Detail
+		if p.Status >= 500 {
+			page.ID = m.ID // it may have been declared: sent once more it is the same
+		}
 		mark(page.Chains, form["chains"])
 		mark(page.Components, form["components"])
 		return c.page(p.Status, views.DeclareView(page))
 	}
 	c.settle(a.Position)
-	return c.redirect("/incidents/" + strconv.FormatInt(a.Number, 10))
+	return c.land("/incidents/" + itoa(a.Number))
 }
 
 func mark(choices []views.Choice, chosen []string) {

@@ -87,7 +87,7 @@ func (s *Server) addChain(c *call) error {
 		return c.JSON(http.StatusCreated, map[string]string{"status": "watching"})
 	}
 	c.tell("done", "The chain is being watched.")
-	return c.redirect("/chains")
+	return c.land("/chains")
 }
 
 func (s *Server) removeChain(c *call) error {
@@ -95,7 +95,7 @@ func (s *Server) removeChain(c *call) error {
 		return err
 	}
 	c.tell("done", "The chain is no longer watched. What was recorded stays.")
-	return c.redirect("/chains")
+	return c.land("/chains")
 }
 
 type chainsAnswer struct {
@@ -150,7 +150,7 @@ func (s *Server) startDrill(c *call) error {
 		return s.showDrills(c, d.Detail, d.Status)
 	}
 	c.tell("told", "The drill has begun. Everything it makes carries the word DRILL.")
-	return c.redirect("/")
+	return c.land("/")
 }
 
 func (s *Server) stopDrill(c *call) error {
@@ -161,7 +161,7 @@ func (s *Server) stopDrill(c *call) error {
 		return err
 	}
 	c.tell("done", "The drill is stopped. What it made stays on record, marked DRILL.")
-	return c.redirect("/drills")
+	return c.land("/drills")
 }
 
 // The log.

@@ -42,6 +42,7 @@ func (s *Server) incidentPage(c *call) error {
 		p.Incident, p.Strip, p.Facts, p.Waiting = n, s.presentStrip(st), s.presentFacts(st), s.presentWaiting(st)
 		p.Timeline, p.Signals, p.Tasks = s.presentTimeline(st, limit), s.presentRoomSignals(st), s.presentTasks(st)
 		p.Roles, p.Links, p.Comms = s.presentRoles(st), s.presentLinks(st), s.presentComms(st)
+		p.Presence = s.presentPresence(room.Stream(n), st)
 		p.Charts = views.Charts{Charts: s.incidentCharts(st)}
 		for _, ch := range chains.Chains {
 			for _, want := range st.Chains {
@@ -178,6 +179,7 @@ func (s *Server) command(c *call, n int64, id string, cmd incident.Command) erro
 	if err != nil {
 		return err
 	}
+	c.wrote(a.Position)
 	return c.JSON(http.StatusOK, presentAnswer(a))
 }
 

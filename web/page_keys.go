@@ -76,7 +76,7 @@ func (s *Server) revokeToken(c *call) error {
 		return s.showTokens(c, nil, err)
 	}
 	c.tell("done", "The key is revoked; whatever used it is cut off now.")
-	return c.redirect("/tokens")
+	return c.land("/tokens")
 }
 
 // Sources.
@@ -166,7 +166,7 @@ func (s *Server) revokeSource(c *call) error {
 		return s.showSources(c, nil, err)
 	}
 	c.tell("done", "The source is revoked; its key opens nothing any more. Its signals stay.")
-	return c.redirect("/sources")
+	return c.land("/sources")
 }
 
 // takeIn answers a foreign sender in its own protocol.

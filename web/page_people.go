@@ -134,7 +134,7 @@ func (s *Server) revokeInvitation(c *call) error {
 		return s.showPeople(c, nil, "", err)
 	}
 	c.tell("done", "The invitation is withdrawn; its link no longer works.")
-	return c.redirect("/people")
+	return c.land("/people")
 }
 
 // resendInvitation shows a new link; the one before is void.
@@ -164,7 +164,7 @@ func (s *Server) changeRole(c *call) error {
 	if h == c.actor.ID && c.actor.Kind == auth.KindPerson && role == auth.RoleStakeholder {
 		return c.redirect(s.home(auth.Actor{Role: role, Audience: audience}, ""))
 	}
-	return c.redirect("/people")
+	return c.land("/people")
 }
 
 func (s *Server) signInLink(c *call) error {
@@ -181,7 +181,7 @@ func (s *Server) removePerson(c *call) error {
 		return s.showPeople(c, nil, "", err)
 	}
 	c.tell("done", s.person(h)+" is locked out; every session of theirs has ended.")
-	return c.redirect("/people")
+	return c.land("/people")
 }
 
 // inviteAgain lets somebody who was locked out in again: with a new invitation, not silently.

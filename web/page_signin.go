@@ -47,7 +47,7 @@ func device(agent string) string {
 }
 
 func (s *Server) plainBase(title string) views.Base {
-	return views.Base{Title: title, Site: s.Site, Build: s.Version, Now: s.now(), Drill: s.Demo}
+	return views.Base{Title: title, Site: s.Site, Build: s.Version, Now: s.now(), Drill: s.Demo, Held: s.held()}
 }
 
 func (s *Server) signInPage(c *call) error {

@@ -21,8 +21,8 @@ import (
 const nasty = `"><script>alert(1)</script><img src=x onerror=alert(2)> ' javascript:alert(3)`
 
 // furnished is a house with something nasty in every field that is shown.
-func furnished(t *testing.T) (*house, int64) {
-	h := newHouse(t)
+func furnished(t *testing.T, change ...func(*Options)) (*house, int64) {
+	h := newHouse(t, change...)
 	h.chains.list = []ChainSetting{{ID: "eth", Name: nasty, Family: "evm", Nodes: []string{"n1"}}}
 	h.telemetry.set(chain.View{
 		Chain: "eth", Family: chain.EVM, Network: nasty, Height: 100, Status: "ok", Interval: 12_000, Safe: 90, Finalized: 80,

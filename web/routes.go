@@ -26,7 +26,9 @@ func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }
 // the action is in general; handlers judge a particular subject themselves.
 func (s *Server) authed(method, path string, action auth.Action, h func(c *call) error) {
 	s.routes = append(s.routes, Route{Method: method, Path: path, Action: action})
+	changes := changing(method, path, action)
 	s.echo.Add(method, path, func(ec echo.Context) error {
+		s.lookBack(ec, changes)
 		c, err := s.identify(ec)
 		if err != nil {
 			return err
@@ -42,6 +44,13 @@ func (s *Server) authed(method, path string, action auth.Action, h func(c *call)
 		if err := c.checkForgery(); err != nil {
 			return err
 		}
+		if changes {
+			if err := s.writable(); err != nil {
+				return err
+			}
+		} else {
+			c.reach()
+		}
 		return h(c)
 	})
 }
@@ -50,13 +59,20 @@ func (s *Server) authed(method, path string, action auth.Action, h func(c *call)
 // that is not ours (some senders always bring one) makes nobody of the caller.
 func (s *Server) open(method, path, why string, h func(c *call) error) {
 	s.routes = append(s.routes, Route{Method: method, Path: path, Why: why})
+	changes := changing(method, path, "")
 	answer := func(ec echo.Context) error {
+		s.lookBack(ec, changes)
 		c, err := s.identify(ec)
 		if errors.Is(err, &auth.Refusal{Code: auth.CodeNotSignedIn}) {
 			c, err = s.nobody(ec), nil
 		}
 		if err != nil {
 			return err
+		}
+		if changes {
+			if err := s.writable(); err != nil {
+				return err
+			}
 		}
 		return h(c)
 	}

@@ -39,13 +39,20 @@ func (s *Server) subscribe(c *call, topics, since []string, judge func(topic str
 			}
 			at.Since = n
 		}
+		if t == topicChains {
+			at.Since = s.sinceHere(at.Since, c.QueryParam("from"), c.QueryParam("ago"))
+		}
 		req.Topics = append(req.Topics, at)
+	}
+	if err := s.level(c.ctx(), req.Topics); err != nil {
+		return err
 	}
 	req.Recheck = func() bool { return c.still(c.ctx()) }
 	if err := ws.Serve(c.Response(), c.Request(), s.Hub, req); err != nil {
 		s.Logger.Debug("live socket refused", "err", err)
 		return nil // answered already
 	}
+	s.attends(c.actor, req.Topics)
 	s.endWhenExpired(c, c.actor.Until)
 	return nil
 }

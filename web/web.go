@@ -6,6 +6,7 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -114,6 +115,9 @@ type Options struct {
 	Demo        bool        // the whole installation is a demo: every page says DRILL
 	Ready       func() bool // nil = always
 	Backups     Backups     // nil = none are made here
+
+	Health   func() Health // asked with every request and once a second, so it answers from memory; nil = everything can be written
+	Presence Presence      // who has which room open, on all replicas; nil = on this one
 }
 
 // Server answers HTTP. It starts nothing until Run.
@@ -125,6 +129,9 @@ type Server struct {
 	status *statusPages
 	assets *assets
 	tally  *tally
+	people *attendance
+
+	instance string // names this process in what it alone counts; see live_since.go
 
 	ending   chan struct{} // closed by EndStreams
 	endsOnce sync.Once
@@ -135,10 +142,17 @@ type Server struct {
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second}
+	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second, instance: rand.Text()[:10]}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}
+	if s.Health == nil {
+		s.Health = func() Health { return Health{} }
+	}
+	if s.Presence == nil {
+		s.Presence = newHallway()
+	}
+	s.people = newAttendance(s.Presence, s.now)
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.HTTPErrorHandler = s.handleError
 	s.live = newLive(s)
