@@ -36,6 +36,10 @@ type Options struct {
 // the next: 20 s by default, a third of the read deadline of hub/ws.
 const probeEvery = 10
 
+// beatAlways is the number of beats from one that everybody gets to the next;
+// it divides probeEvery. The others are for those who heard nothing meanwhile.
+const beatAlways = 5
+
 // Hub is the set of open topics and their subscribers. All methods may be
 // called from any goroutine.
 type Hub struct {

@@ -45,7 +45,7 @@ type counters struct {
 // count counts what a sink took outside of a worker's round.
 func (c *counters) count(b *Batch, n int) {
 	var t tally
-	t.count(b, n)
+	t.count(b, n, 1)
 	c.add(&t)
 }
 
@@ -63,43 +63,68 @@ func (c *counters) add(t *tally) {
 	*t = tally{}
 }
 
+// clockEvery is how many writes of one batch share one reading of the clock.
+const clockEvery = 32
+
 // tally collects one round of one worker before it is added to the counters.
 type tally struct {
-	now                                   time.Time // read anew every 32 writes
-	writes                                uint
+	same   *Batch // written as a whole
+	writes uint64 // to so many subscribers since it was last settled
+
 	delivered, conflated, resyncs, stalls uint64
 	timed                                 bool
 	latency                               [len(bounds) + 1]uint64
 	sum                                   time.Duration
 }
 
-func (t *tally) count(b *Batch, n int) {
+// whole counts that one more subscriber was written all of b.
+func (t *tally) whole(b *Batch) {
+	if t.same != b || t.writes == clockEvery {
+		t.settle()
+		t.same = b
+	}
+	t.writes++
+}
+
+func (t *tally) settle() {
+	if t.writes > 0 {
+		t.count(t.same, len(t.same.messages), t.writes)
+		t.clock(t.same, len(t.same.messages), t.writes)
+	}
+	t.same, t.writes = nil, 0
+}
+
+func (t *tally) count(b *Batch, n int, writes uint64) {
 	if b.resync {
-		t.resyncs++
+		t.resyncs += writes
 		return
 	}
-	t.delivered += uint64(n)
+	t.delivered += uint64(n) * writes
 	if b.from >= 0 && b.whole && n == len(b.messages) {
-		t.conflated += uint64(b.to - b.from - int64(n))
+		t.conflated += uint64(b.to-b.from-int64(n)) * writes
 	}
 }
 
-func (t *tally) time(b *Batch, n int) {
-	if t.writes++; t.writes%32 == 0 {
-		t.now = time.Now()
-	}
+// time counts the latency of one write.
+func (t *tally) time(b *Batch, n int) { t.clock(b, n, 1) }
+
+func (t *tally) clock(b *Batch, n int, writes uint64) {
+	var now time.Time
 	for _, m := range b.messages[:n] {
 		if !m.frame || b.from < 0 { // from < 0: retained frames for a newcomer
 			continue
 		}
-		d := max(0, t.now.Sub(m.at))
+		if now.IsZero() {
+			now = time.Now()
+		}
+		d := max(0, now.Sub(m.at))
 		i := 0
 		for i < len(bounds) && d > bounds[i] {
 			i++
 		}
 		t.timed = true
-		t.latency[i]++
-		t.sum += d
+		t.latency[i] += writes
+		t.sum += d * time.Duration(writes)
 	}
 }
 

@@ -29,6 +29,21 @@ type Sink interface {
 	End(e Ending)
 }
 
+// Direct is a Sink whose transport a worker may write to itself, without
+// calling the sink: one plain function and a small number, which the worker
+// keeps beside the cursor, so that a delivery touches one line of memory.
+type Direct interface {
+	Sink
+	// Port is asked once, when the worker takes the subscriber; a nil write
+	// means that the sink is called as any other. write never blocks, returns
+	// how many bytes of p it has written, negative when the peer is gone, and is
+	// not called once Detach has returned or while the sink holds the subscriber.
+	Port() (write func(port int32, p []byte) int, port int32)
+	// Short is told that write has taken only n bytes of b.Wire (negative: the
+	// peer is gone) and answers as Write does.
+	Short(b *Batch, n int) (taken int, full bool)
+}
+
 // Subscriber is one connection's place in the hub. Its memory is one cursor
 // per topic; frames are never queued for it.
 type Subscriber struct {
@@ -41,8 +56,10 @@ type Subscriber struct {
 	seats []seat
 	post  atomic.Pointer[Message] // the newest answer of the transport, see Post
 	ended atomic.Bool
+	apart atomic.Bool // Detach or Leave was called: no worker begins to write
 
-	// Owned by the worker, or by the sink between Stall and Resume.
+	// Owned by the worker, or by the sink between Stall and Resume, as the
+	// cursors in seats are: while a worker writes rounds they are in its slots.
 	greeted bool
 	turn    int   // the seat that Next looks at first
 	beat    int64 // number of the last beat sent
@@ -54,11 +71,21 @@ type Subscriber struct {
 
 // seat is one subscriber's cursor into one topic.
 type seat struct {
-	s     *Subscriber
 	t     *topic
 	since int64 // the page holds everything up to here
 	sent  int64 // index of the last frame sent or passed over; -1 at first
 	row   int   // in t.rows of the worker
+}
+
+// slot is what a worker goes through in a round: a seat with all that a write
+// needs. The slots of a topic lie side by side.
+type slot struct {
+	s           *Subscriber
+	write       func(port int32, p []byte) int // nil: ask s.sink
+	port        int32
+	held        bool // the sink holds the subscriber, or it has left
+	heard       bool // frames were written since the last beat
+	sent, since int64
 }
 
 // Subscribe adds a subscriber and returns once its first messages (hello, then
@@ -69,19 +96,19 @@ type seat struct {
 // an EndOwner before it does not find the subscriber.
 func (h *Hub) Subscribe(owner string, topics []TopicSince, sink Sink) (*Subscriber, error) {
 	low := make(map[string]int64, len(topics))
-	order := make([]string, 0, len(topics))
+	names := make([]string, 0, len(topics))
 	for _, ts := range topics {
 		if since, ok := low[ts.Topic]; !ok {
-			order = append(order, ts.Topic)
+			names = append(names, ts.Topic)
 			low[ts.Topic] = ts.Since
 		} else {
 			low[ts.Topic] = min(since, ts.Since)
 		}
 	}
-	if len(order) == 0 || len(order) > MaxTopics {
-		return nil, fmt.Errorf("subscribe to %d topics (at most %d): %w", len(order), MaxTopics, ErrTopics)
+	if len(names) == 0 || len(names) > MaxTopics {
+		return nil, fmt.Errorf("subscribe to %d topics (at most %d): %w", len(names), MaxTopics, ErrTopics)
 	}
-	s := &Subscriber{Owner: owner, h: h, sink: sink, seats: make([]seat, len(order)), beat: h.beats.Load()}
+	s := &Subscriber{Owner: owner, h: h, sink: sink, seats: make([]seat, len(names)), beat: h.beats.Load()}
 
 	var opening []*topic
 	h.mu.Lock()
@@ -89,7 +116,7 @@ func (h *Hub) Subscribe(owner string, topics []TopicSince, sink Sink) (*Subscrib
 		h.mu.Unlock()
 		return nil, ErrStopped
 	}
-	for i, name := range order {
+	for i, name := range names {
 		t := h.topics[name]
 		if t == nil {
 			t = newTopic(name, len(h.workers))
@@ -97,7 +124,7 @@ func (h *Hub) Subscribe(owner string, topics []TopicSince, sink Sink) (*Subscrib
 			opening = append(opening, t)
 		}
 		t.refs++
-		s.seats[i] = seat{s: s, t: t, since: low[name], sent: -1}
+		s.seats[i] = seat{t: t, since: low[name], sent: -1}
 	}
 	h.subs[s] = struct{}{}
 	h.here.Add(1)
@@ -111,8 +138,22 @@ func (h *Hub) Subscribe(owner string, topics []TopicSince, sink Sink) (*Subscrib
 	for i := range s.seats {
 		<-s.seats[i].t.ready
 	}
-	s.w.order(join, s)
+	s.w.order(order{verb: join, s: s})
 	return s, nil
+}
+
+// Detach returns when no worker writes to the sink any more: after it the
+// transport may be closed. It waits for at most the round that is under way,
+// and not at all when the hub does not run. Leave is still to be called.
+func (s *Subscriber) Detach() {
+	if !s.apart.CompareAndSwap(false, true) {
+		return
+	}
+	s.ended.Store(true)
+	done := make(chan struct{})
+	if s.w.order(order{verb: leave, s: s, done: done}) {
+		<-done
+	}
 }
 
 // Leave ends the subscription from the sink's side; it is called exactly once,
@@ -123,7 +164,9 @@ func (s *Subscriber) Leave(slow bool) {
 	}
 	s.ended.Store(true)
 	s.h.release(s)
-	s.w.order(leave, s)
+	if s.apart.CompareAndSwap(false, true) {
+		s.w.order(order{verb: leave, s: s})
+	}
 	s.h.here.Done()
 }
 
@@ -141,7 +184,7 @@ func (s *Subscriber) Topics() []string {
 // a pong, of which the last one counts.
 func (s *Subscriber) Post(m *Message) {
 	if s.post.Swap(m) == nil {
-		s.w.order(look, s)
+		s.w.order(order{verb: look, s: s})
 	}
 }
 
@@ -179,7 +222,7 @@ func (s *Subscriber) Sent(b *Batch, n int) {
 	case b.seat != nil:
 		s.turn = (s.turn + 1) % len(s.seats)
 		s.h.stats.count(b, n)
-		b.seat.advance(b, n)
+		b.seat.sent = b.reached(n)
 	case !s.greeted:
 		s.greeted = true
 	case b.to > 0:
@@ -190,14 +233,14 @@ func (s *Subscriber) Sent(b *Batch, n int) {
 }
 
 // Resume gives the subscriber back to the hub. Nothing that is due is missed.
-func (s *Subscriber) Resume() { s.w.order(resume, s) }
+func (s *Subscriber) Resume() { s.w.order(order{verb: resume, s: s}) }
 
-func (st *seat) advance(b *Batch, n int) {
+// reached is where a cursor is that has taken the first n > 0 messages.
+func (b *Batch) reached(n int) int64 {
 	if n == len(b.messages) {
-		st.sent = b.to
-	} else {
-		st.sent = b.messages[n-1].index
+		return b.to
 	}
+	return b.messages[n-1].index
 }
 
 func (s *Subscriber) end(e Ending) bool {

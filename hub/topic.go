@@ -16,8 +16,8 @@ type topic struct {
 	refs int       // seats; guarded by Hub.mu
 	idle time.Time // since when refs is 0; guarded by Hub.mu
 
-	rows   [][]*seat // rows[i] is owned by worker i
-	marked []bool    // marked[i]: worker i has been told; guarded by worker i's mutex
+	rows   [][]slot // rows[i] is owned by worker i
+	marked []bool   // marked[i]: worker i has been told; guarded by worker i's mutex
 
 	head atomic.Int64 // index of the newest frame, written under mu
 
@@ -37,7 +37,7 @@ type topic struct {
 func newTopic(name string, workers int) *topic {
 	return &topic{
 		name: name, ready: make(chan struct{}),
-		rows: make([][]*seat, workers), marked: make([]bool, workers),
+		rows: make([][]slot, workers), marked: make([]bool, workers),
 		keys: map[string]*Message{},
 		seq:  math.MinInt64, opened: math.MinInt64, lostSeq: math.MinInt64,
 	}

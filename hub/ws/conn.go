@@ -90,11 +90,6 @@ func (c *conn) Write(b *hub.Batch) (n int, full bool) {
 	if c.bell != nil {
 		return 0, true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return b.Len(), false
-	}
 	return c.writeDirect(b)
 }
 
@@ -196,8 +191,8 @@ func (c *conn) read() {
 	c.s.Leave(c.slow.Load())
 }
 
-// close waits for whoever writes, at most closeLimit, says the last words and
-// closes. It takes at most three times closeLimit.
+// close waits for whoever writes, a worker's round and then at most closeLimit,
+// says the last words and closes: at most three times closeLimit in all.
 func (c *conn) close(cause error) {
 	defer c.nc.Close()
 	c.mu.Lock()
@@ -207,6 +202,7 @@ func (c *conn) close(cause error) {
 	if c.bell != nil {
 		c.ring()
 	}
+	c.s.Detach() // from here on no worker writes to the descriptor
 	c.writers.Wait()
 
 	var ne net.Error

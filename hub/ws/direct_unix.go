@@ -3,7 +3,6 @@
 package ws
 
 import (
-	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -12,14 +11,9 @@ import (
 )
 
 // direct writes to the socket past the library, without ever waiting in the
-// kernel. Its fields are owned by who writes.
-type direct struct {
-	raw syscall.RawConn
-	try func(fd uintptr) bool // prepared once: one write of p
-	p   []byte
-	n   int
-	err error
-}
+// kernel. The descriptor stays open until the worker has let go of it
+// (Subscriber.Detach), so it needs no lock.
+type direct struct{ port int32 }
 
 func (c *conn) openDirect() bool {
 	tcp, ok := c.nc.(*net.TCPConn)
@@ -30,42 +24,29 @@ func (c *conn) openDirect() bool {
 	if err != nil {
 		return false
 	}
-	c.raw = raw
-	c.try = func(fd uintptr) bool {
-		c.n, c.err = writeNow(int(fd), c.p)
-		return true
-	}
-	return true
+	return raw.Control(func(fd uintptr) { c.port = int32(fd) }) == nil
 }
 
-// writeNow is one write(2); (0, nil) means that the socket is full.
-func writeNow(fd int, p []byte) (int, error) {
-	for {
-		n, err := syscall.Write(fd, p)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.EAGAIN):
-			return 0, nil
-		}
-		return max(n, 0), err
+// Port implements hub.Direct.
+func (c *conn) Port() (func(int32, []byte) int, int32) {
+	if c.bell != nil {
+		return nil, 0
 	}
+	return send, c.port
 }
 
 // writeDirect writes what the socket takes of b now.
 func (c *conn) writeDirect(b *hub.Batch) (taken int, full bool) {
-	c.p = b.Wire(encode)
-	err := c.raw.Write(c.try)
-	if err == nil {
-		err = c.err
-	}
-	n, all := c.n, len(c.p)
-	c.p = nil
-	switch {
-	case err != nil:
+	return c.Short(b, send(c.port, b.Wire(encode)))
+}
+
+// Short implements hub.Direct.
+func (c *conn) Short(b *hub.Batch, n int) (taken int, full bool) {
+	switch wire := b.Wire(encode); {
+	case n < 0:
 		c.wake()
 		return b.Len(), false // dead: nothing matters any more
-	case n == all:
+	case n == len(wire):
 		return b.Len(), false
 	}
 	return c.part(b, n), true
@@ -92,11 +73,14 @@ func (c *conn) catchUp(s *hub.Subscriber) {
 	c.behind.Store(true)
 	c.deadline()
 	var failed error
-	err := c.raw.Write(func(fd uintptr) bool {
-		full, err := c.catchUpNow(int(fd), s)
-		failed = err
-		return !full
-	})
+	raw, err := c.nc.(*net.TCPConn).SyscallConn()
+	if err == nil {
+		err = raw.Write(func(uintptr) bool {
+			full, err := c.catchUpNow(s)
+			failed = err
+			return !full
+		})
+	}
 	if err == nil {
 		err = failed
 	}
@@ -105,24 +89,23 @@ func (c *conn) catchUp(s *hub.Subscriber) {
 		return
 	}
 	c.behind.Store(false)
-	// From here on a worker writes: it must find no old deadline.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closing {
-		_ = c.nc.SetWriteDeadline(time.Time{})
+		_ = c.nc.SetWriteDeadline(time.Time{}) // the next catchUp must find no old one
 		s.Resume()
 	}
 }
 
 // catchUpNow writes until nothing is due or the socket is full.
-func (c *conn) catchUpNow(fd int, s *hub.Subscriber) (full bool, err error) {
+func (c *conn) catchUpNow(s *hub.Subscriber) (full bool, err error) {
 	for {
 		if len(c.tail) > 0 {
-			n, err := writeNow(fd, c.tail)
-			if err != nil {
-				return false, err
-			}
-			if n > 0 {
+			n := send(c.port, c.tail)
+			switch {
+			case n < 0:
+				return false, syscall.EPIPE
+			case n > 0:
 				c.deadline()
 			}
 			if c.tail = c.tail[n:]; len(c.tail) > 0 {
@@ -135,11 +118,11 @@ func (c *conn) catchUpNow(fd int, s *hub.Subscriber) (full bool, err error) {
 			return false, nil
 		}
 		wire := b.Wire(encode)
-		n, err := writeNow(fd, wire)
-		if err != nil {
-			return false, err
-		}
-		if n == 0 {
+		n := send(c.port, wire)
+		switch {
+		case n < 0:
+			return false, syscall.EPIPE
+		case n == 0:
 			return true, nil
 		}
 		c.deadline()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,10 @@ import (
 func TestMain(m *testing.M) {
 	if addr := readersAddr(); addr != "" {
 		readAll(addr) // the child process of BenchmarkFanout
+		return
+	}
+	if spec := os.Getenv(standaloneEnv); spec != "" {
+		standalone(spec)
 		return
 	}
 	goleak.VerifyTestMain(m)
