@@ -29,6 +29,8 @@ type cli struct {
 	Demo    demo        `cmd:"" help:"Run the room on a throw-away directory with a drill playing."`
 	Verify  verify      `cmd:"" help:"Check a log: a data directory, a copy of one, or the address of a server."`
 	Token   token       `cmd:"" help:"Make an API token or a sign-in link, with the server stopped."`
+	Backup  backupTo    `cmd:"" help:"Write everything into one file."`
+	Restore restore     `cmd:"" help:"Put a backup into an empty directory or store."`
 	Version versionLine `cmd:"" help:"Print the version."`
 }
 

@@ -11,16 +11,18 @@ import (
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/app"
+	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/store/bolt"
 )
 
 type verify struct {
-	Target string `arg:"" help:"Data directory, store file, or http(s) address."`
+	Target string `arg:"" help:"Data directory, store file, backup file, or http(s) address."`
 	Key    string `help:"Verifier key that the log must be signed with (default: the one seen first)." placeholder:"VKEY"`
 	Token  string `help:"API token, to check every event of a server too." env:"TOCSIN_TOKEN" placeholder:"TOKEN"`
 	Backup bool   `help:"The log is a backup: it may end before what was seen last."`
-	State  string `help:"File that remembers the last checkpoint seen of every log." type:"path" placeholder:"FILE" env:"TOCSIN_VERIFY_STATE"`
+	sealing
+	State string `help:"File that remembers the last checkpoint seen of every log." type:"path" placeholder:"FILE" env:"TOCSIN_VERIFY_STATE"`
 }
 
 // Run checks the log and remembers what it saw.
@@ -36,6 +38,14 @@ func (v verify) Run(ctx context.Context, io streams) error {
 	var src eventlog.Source
 	if strings.HasPrefix(v.Target, "http://") || strings.HasPrefix(v.Target, "https://") {
 		src = eventlog.Remote(strings.TrimSuffix(v.Target, "/"), v.Token, &http.Client{Timeout: time.Minute})
+	} else if open, is, err := v.backupFile(); err != nil {
+		return err
+	} else if is {
+		place, err := filepath.Abs(v.Target)
+		if err != nil {
+			return err
+		}
+		src, v.Backup = backup.Log(place, open), true
 	} else {
 		db, done, err := offline(ctx, v.Target)
 		if err != nil {
@@ -64,6 +74,14 @@ func (v verify) Run(ctx context.Context, io streams) error {
 	fmt.Fprintf(io.out, "verified: %s", report)
 	memory.Remember(report)
 	return memory.Save()
+}
+
+// backupFile opens a file made by tocsin backup; is is false for everything else.
+func (v verify) backupFile() (open backup.Open, is bool, err error) {
+	if st, err := os.Stat(v.Target); err != nil || !st.Mode().IsRegular() {
+		return nil, false, nil
+	}
+	return v.opener(v.Target)
 }
 
 // offline opens a store read-only. When a server holds it, a consistent copy is
