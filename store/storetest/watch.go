@@ -204,8 +204,9 @@ func RunCompaction(t *testing.T, open func(t *testing.T, keep int) store.DB) {
 		t.Fatalf("revision %d, %v; want %d", rev, err, first)
 	}
 	rev := first
+	bulk := strings.Repeat("x", 16<<10) // more than a connection holds on its way
 	for i := range more {
-		rev = must(t, db, put("a", fmt.Sprint(i)))
+		rev = must(t, db, put("a", fmt.Sprint(i)+bulk))
 	}
 	for c, err := range db.Watch(context.Background(), nil, first-1) {
 		if !errors.Is(err, store.ErrCompacted) {

@@ -1,0 +1,250 @@
+//go:build unix
+
+package etcdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+)
+
+// Cluster is a cluster whose members are processes of this one. All methods may
+// be called by any goroutine; a member is named by its index.
+type Cluster struct {
+	binary, dir string
+	flags       []string
+	members     []*process
+}
+
+type process struct {
+	client, peer string // host:port
+	mu           sync.Mutex
+	cmd          *exec.Cmd
+	exited       chan struct{}
+}
+
+// New starts n members that are stopped, with their data, when the test ends.
+// flags are added to those of every member.
+func New(t testing.TB, n int, flags ...string) *Cluster {
+	t.Helper()
+	c, err := Start(t.TempDir(), n, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
+// Start starts n members in dir and returns when each answers from a quorum. It
+// does not sync files to disk. The caller calls Stop.
+func Start(dir string, n int, flags ...string) (*Cluster, error) {
+	binary, err := etcd()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{binary: binary, dir: dir, flags: flags}
+	free, err := ports(2 * n)
+	if err != nil {
+		return nil, err
+	}
+	for i := range n {
+		c.members = append(c.members, &process{client: free[2*i], peer: free[2*i+1]})
+	}
+	for i := range n {
+		if err := c.start(i); err != nil {
+			c.Stop()
+			return nil, err
+		}
+	}
+	for i := range n {
+		if err := c.Await(i); err != nil {
+			c.Stop()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// etcd returns the binary, and has it installed when it is missing.
+func etcd() (string, error) {
+	_, file, _, _ := runtime.Caller(0)
+	e2e := filepath.Join(filepath.Dir(file), "..", "..", "..", "internal", "e2e")
+	binary := filepath.Join(e2e, ".cache", "bin", "etcd")
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	out, err := exec.Command("bash", filepath.Join(e2e, "tools.sh"), "etcd").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("install etcd: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// ports returns n addresses on loopback that are free now.
+func ports(n int) (free []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		free = append(free, l.Addr().String())
+	}
+	return free, nil
+}
+
+func (c *Cluster) start(i int) error {
+	m := c.members[i]
+	var all []string
+	for j, o := range c.members {
+		all = append(all, fmt.Sprintf("m%d=http://%s", j, o.peer))
+	}
+	log, err := os.OpenFile(filepath.Join(c.dir, fmt.Sprintf("m%d.log", i)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(c.binary, append([]string{
+		"--name", fmt.Sprintf("m%d", i), "--data-dir", filepath.Join(c.dir, fmt.Sprintf("m%d", i)),
+		"--listen-client-urls", "http://" + m.client, "--advertise-client-urls", "http://" + m.client,
+		"--listen-peer-urls", "http://" + m.peer, "--initial-advertise-peer-urls", "http://" + m.peer,
+		"--initial-cluster", strings.Join(all, ","), "--initial-cluster-token", c.dir,
+		"--unsafe-no-fsync", "--log-level", "error",
+	}, c.flags...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = dieWithParent()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start etcd %d: %w", i, err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cmd, m.exited = cmd, exited
+	return nil
+}
+
+// Endpoints are the members' addresses for clients, host:port.
+func (c *Cluster) Endpoints() (all []string) {
+	for _, m := range c.members {
+		all = append(all, m.client)
+	}
+	return all
+}
+
+func (c *Cluster) signal(i int, s syscall.Signal) <-chan struct{} {
+	m := c.members[i]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd == nil {
+		return nil
+	}
+	_ = m.cmd.Process.Signal(s)
+	return m.exited
+}
+
+// Kill kills a member as a power cut would, and waits until it is gone.
+func (c *Cluster) Kill(i int) {
+	if gone := c.signal(i, syscall.SIGKILL); gone != nil {
+		<-gone
+	}
+}
+
+// Pause freezes a member: its connections stay open, nothing answers.
+func (c *Cluster) Pause(i int) { c.signal(i, syscall.SIGSTOP) }
+
+// Resume lets a frozen member go on.
+func (c *Cluster) Resume(i int) { c.signal(i, syscall.SIGCONT) }
+
+// Restart starts a killed member again on its data; Await waits for it.
+func (c *Cluster) Restart(i int) error { return c.start(i) }
+
+// Stop kills every member that still runs.
+func (c *Cluster) Stop() {
+	for i := range c.members {
+		c.Kill(i)
+	}
+}
+
+// Client returns a client of one member (of all when i is -1), which the caller
+// closes.
+func (c *Cluster) Client(i int) (*clientv3.Client, error) {
+	endpoints := c.Endpoints()
+	if i >= 0 {
+		endpoints = endpoints[i : i+1]
+	}
+	return clientv3.New(clientv3.Config{
+		Endpoints: endpoints, Logger: zap.NewNop(), DialOptions: []grpc.DialOption{grpc.WithIdleTimeout(0)},
+	})
+}
+
+// Await returns when the member answers from a quorum, for at most 20 s.
+func (c *Cluster) Await(i int) error {
+	client, err := c.Client(i)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		try, done := context.WithTimeout(ctx, 2*time.Second)
+		_, err := client.Get(try, "ready", clientv3.WithKeysOnly())
+		done()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			log, _ := os.ReadFile(filepath.Join(c.dir, fmt.Sprintf("m%d.log", i)))
+			return fmt.Errorf("etcd %d does not answer: %w\n%s", i, err, log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Leader returns the index of the leader that most of the members agree on.
+func (c *Cluster) Leader() (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		votes, self := map[uint64]int{}, map[uint64]int{}
+		for i := range c.members {
+			client, err := c.Client(i)
+			if err != nil {
+				return 0, err
+			}
+			try, done := context.WithTimeout(ctx, 300*time.Millisecond)
+			s, err := client.Status(try, c.members[i].client)
+			done()
+			client.Close()
+			if err == nil {
+				votes[s.Leader]++
+				self[s.Header.MemberId] = i
+			}
+		}
+		for id, n := range votes {
+			if i, known := self[id]; known && 2*n > len(c.members) {
+				return i, nil
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return 0, errors.New("the members agree on no leader")
+}
