@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +67,7 @@ type Service struct {
 
 	refreshing sync.Mutex // also guards primed
 	primed     bool
+	watched    int64 // revision up to which ended sessions were announced; Run's own
 
 	hookMu sync.Mutex
 	hooks  []func(owner string)
@@ -133,11 +135,14 @@ func (s *Service) revoked(owners ...string) {
 	}
 }
 
-// Run keeps the directory current with what other replicas append and sweeps
-// expired records once an hour. It returns when ctx ends (nil) or the log fails.
+// Run keeps the directory current with what other replicas append, calls the
+// OnRevoke functions for what they end, and sweeps expired records once an hour.
+// It returns when ctx ends (nil), or the log or the store fails; it may then be
+// called again and goes on where it was.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.follow(ctx) })
+	g.Go(func() error { return s.watch(ctx) })
 	g.Go(func() error {
 		tick := time.NewTicker(time.Hour)
 		defer tick.Stop()
@@ -175,6 +180,42 @@ func (s *Service) follow(ctx context.Context) error {
 				return err
 			}
 			break
+		}
+	}
+	return nil
+}
+
+// watch announces the sessions and tokens whose record goes away, here or on
+// another replica: of a sign-out there is no event, and when there is one the
+// record may be gone before it is read here.
+func (s *Service) watch(ctx context.Context) error {
+	r, ok := s.db.(store.Revisioner)
+	if !ok {
+		return nil
+	}
+	for ctx.Err() == nil {
+		if s.watched == 0 {
+			var err error
+			if s.watched, err = r.Revision(ctx); err != nil {
+				return fmt.Errorf("watch sessions: %w", err)
+			}
+		}
+		for change, err := range s.db.Watch(ctx, []byte("auth/"), s.watched) {
+			if errors.Is(err, store.ErrCompacted) { // after a long outage: streams look for themselves, sockets every few minutes
+				s.watched = 0
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("watch sessions: %w", err)
+			}
+			s.watched = change.Rev
+			for _, op := range change.Ops {
+				if id, ok := strings.CutPrefix(string(op.Key), keySessions); ok && op.Delete {
+					s.revoked("session:" + id)
+				} else if id, ok := strings.CutPrefix(string(op.Key), keyTokens); ok && op.Delete {
+					s.revoked("token:" + id)
+				}
+			}
 		}
 	}
 	return nil

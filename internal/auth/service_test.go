@@ -451,6 +451,22 @@ func TestAnotherReplica(t *testing.T) {
 		if a, err := other.Session(ctx, bo.Cookie); err != nil || a.Role != RoleStakeholder {
 			t.Error(a, err)
 		}
+		// No event tells of a sign-out, and the record of who was removed is gone before anybody reads it.
+		if err := h.SignOut(ctx, cleo.Actor); err != nil {
+			t.Fatal(err)
+		}
+		dan := h.member(ana.Actor, "dan", RoleResponder, "")
+		if err := h.Remove(ctx, ana.Actor, "dan"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		mu.Lock()
+		for _, gone := range []SignIn{cleo, dan} {
+			if !ended["session:"+gone.Actor.SessionID] {
+				t.Errorf("the other process was not told that %s left", gone.Actor.ID)
+			}
+		}
+		mu.Unlock()
 		stop()
 		wg.Wait()
 	})
