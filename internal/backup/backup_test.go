@@ -101,7 +101,9 @@ func opened(b []byte) backup.Open {
 }
 
 // TestEveryEngineIntoEveryOther is byte-equal key by key, and every log verifies.
-func TestEveryEngineIntoEveryOther(t *testing.T) {
+func TestEveryEngineIntoEveryOther(t *testing.T) { everyIntoEveryOther(t, engines) }
+
+func everyIntoEveryOther(t *testing.T, engines map[string]func(testing.TB) store.DB) {
 	for from, open := range engines {
 		db := open(t)
 		log := filled(t, db, 100)
@@ -138,7 +140,9 @@ func TestEveryEngineIntoEveryOther(t *testing.T) {
 
 // TestWhileWritten backs up while eight write; every backup is whole, and a
 // beginning of the log that came to be.
-func TestWhileWritten(t *testing.T) {
+func TestWhileWritten(t *testing.T) { whileWritten(t, engines) }
+
+func whileWritten(t *testing.T, engines map[string]func(testing.TB) store.DB) {
 	for name, open := range engines {
 		t.Run(name, func(t *testing.T) {
 			db := open(t)
