@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/app"
 	"github.com/tocsin-ops/tocsin/internal/config"
+	"github.com/tocsin-ops/tocsin/store/etcd"
 )
 
 type serve struct {
@@ -15,6 +16,8 @@ type serve struct {
 	Data      string `help:"Directory that holds everything (default ./data)." type:"path" placeholder:"DIR"`
 	Config    string `help:"Configuration file." type:"path" placeholder:"FILE" env:"TOCSIN_CONFIG"`
 	PublicURL string `help:"Address that people open." name:"public-url" placeholder:"URL"`
+	TLSCert   string `help:"Certificate, a PEM file: Tocsin itself speaks https." name:"tls-cert" type:"path" placeholder:"FILE"`
+	TLSKey    string `help:"Private key of the certificate, a PEM file." name:"tls-key" type:"path" placeholder:"FILE"`
 	Store     string `help:"Where the log is kept: bolt, a file in the data directory (default), or etcd://HOST:2379,HOST:2379/PREFIX, which several replicas share." placeholder:"STORE"`
 }
 
@@ -27,7 +30,7 @@ func (s serve) Run(ctx context.Context, io streams) error {
 	for _, o := range []struct {
 		flag string
 		to   *string
-	}{{s.Addr, &c.Addr}, {s.Data, &c.Data}, {s.PublicURL, &c.PublicURL}} {
+	}{{s.Addr, &c.Addr}, {s.Data, &c.Data}, {s.PublicURL, &c.PublicURL}, {s.TLSCert, &c.TLS.Cert}, {s.TLSKey, &c.TLS.Key}} {
 		if o.flag != "" {
 			*o.to = o.flag
 		}
@@ -37,6 +40,11 @@ func (s serve) Run(ctx context.Context, io streams) error {
 	}
 	if err := c.Validate(); err != nil {
 		return err
+	}
+	if c.Store.Shared() {
+		if _, err := etcd.ParseURL(c.Store.Reveal()); err != nil {
+			return err
+		}
 	}
 	return serveConfig(ctx, io, app.Options{Config: c, BootstrapToken: c.BootstrapToken.Reveal()}, nil)
 }
@@ -55,7 +63,7 @@ func serveConfig(ctx context.Context, io streams, o app.Options, started func(co
 	if !app.HasAssets() {
 		fmt.Fprintln(io.err, "tocsin: this binary was built without its styles and scripts; build it with: make build")
 	}
-	fmt.Fprintf(io.out, "listening on http://%s\n", a.Addr())
+	fmt.Fprintf(io.out, "listening on %s://%s\n", a.Scheme(), a.Addr())
 	if a.SignInLink != "" {
 		fmt.Fprintf(io.out, "sign-in link: %s\n  works once, for 24 hours, for the first administrator\n", a.SignInLink)
 	} else {

@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/tocsin-ops/tocsin/store"
+	"github.com/tocsin-ops/tocsin/store/etcd"
 )
 
 // openStore opens a store that several replicas share, by its address.
-func openStore(context.Context, string, *slog.Logger) (store.DB, error) {
-	return nil, errors.New("etcd is not built into this program")
+func openStore(ctx context.Context, address string, log *slog.Logger) (store.DB, error) {
+	o, err := etcd.ParseURL(address)
+	if err != nil {
+		return nil, err
+	}
+	o.Log = log
+	return etcd.Open(ctx, o)
 }

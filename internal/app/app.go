@@ -5,17 +5,13 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-ops/tocsin/hub"
 	"github.com/tocsin-ops/tocsin/internal/auth"
@@ -26,6 +22,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/metrics"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/internal/reactor"
+	"github.com/tocsin-ops/tocsin/internal/replica"
 	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/internal/telemetry"
@@ -33,10 +30,7 @@ import (
 	"github.com/tocsin-ops/tocsin/web"
 )
 
-const (
-	stopWithin = 10 * time.Second
-	headerWait = 10 * time.Second
-)
+const headerWait = 10 * time.Second
 
 // Options are the outside of an App.
 type Options struct {
@@ -56,23 +50,26 @@ type Options struct {
 
 // App is one running Tocsin.
 type App struct {
-	opt   Options
-	db    store.DB
-	id    string // of this replica; "" when the store is its own
-	log   *eventlog.Log
-	world *projection.World
-	auth  *auth.Service
-	rooms *room.Rooms
-	hub   *hub.Hub
-	tsdb  *metrics.Store
-	watch *telemetry.Supervisor
-	chain *chains
-	play  *exercise.Player
-	react *reactor.Runner
-	web   *web.Server
-	http  *http.Server
-	ln    net.Listener
-	ready atomic.Bool
+	opt     Options
+	db      store.DB
+	id      string // of this replica; "" when the store is its own
+	peers   *replica.Peers
+	probe   *replica.Prober
+	log     *eventlog.Log
+	world   *projection.World
+	auth    *auth.Service
+	sources *intake.Sources
+	rooms   *room.Rooms
+	hub     *hub.Hub
+	tsdb    *metrics.Store
+	watch   *telemetry.Supervisor
+	chain   *chains
+	play    *exercise.Player
+	react   *reactor.Runner
+	web     *web.Server
+	http    *http.Server
+	ln      net.Listener
+	ready   atomic.Bool
 
 	// SignInLink is the one-time link of the first administrator, "" when
 	// somebody has joined already. It is printed, never logged.
@@ -97,11 +94,17 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := a.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.compose(ctx); err != nil {
-		return nil, err
-	}
 	if a.ln, err = net.Listen("tcp", o.Config.Addr); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w; is another program using the port? choose one with --addr", o.Config.Addr, err)
+	}
+	a.join()
+	if a.peers.Shared() { // a store that stops answering right now holds up no start for ever
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, storeWithin)
+		defer cancel()
+	}
+	if err := a.compose(ctx); err != nil {
+		return nil, err
 	}
 	link, needed, err := a.auth.Bootstrap(ctx)
 	if err != nil {
@@ -136,15 +139,15 @@ func (a *App) compose(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the people: %w", err)
 	}
-	sources := intake.NewSources(a.log, a.db, o.Clock)
-	if err := sources.Refresh(ctx); err != nil {
+	a.sources = intake.NewSources(a.log, a.db, o.Clock)
+	if err := a.sources.Refresh(ctx); err != nil {
 		return fmt.Errorf("read the sources: %w", err)
 	}
-	if err := a.fixedSources(ctx, sources); err != nil {
+	if err := a.fixedSources(ctx, a.sources); err != nil {
 		return err
 	}
 	desk := intake.NewDesk(a.log, o.Clock)
-	gate := intake.NewGate(desk, sources, a.component("intake"))
+	gate := intake.NewGate(desk, a.sources, a.component("intake"))
 	a.world = projection.New(a.log)
 	a.rooms = room.New(a.log)
 	// The hub asks the server for a topic's base; the server needs the hub.
@@ -164,60 +167,26 @@ func (a *App) compose(ctx context.Context) error {
 		components = append(components, web.Component{Name: k.Name, Group: k.Group, Description: k.Description})
 	}
 	a.web = web.New(web.Options{
-		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: sources, Hub: a.hub, Metrics: a.tsdb,
-		Telemetry: a.watch, Chains: a.chain, Drills: drills{a.play}, Logger: a.component("web"), Clock: a.millis,
+		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: a.sources, Hub: a.hub, Metrics: a.tsdb,
+		Telemetry: a.chain, Chains: a.chain, Drills: drills{a.play, a.peers}, Logger: a.component("web"), Clock: a.millis,
 		Site: c.Organisation, StatusTitle: c.Status.Title, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
-		Ready: a.ready.Load, Backups: a.spool(),
+		Ready: a.ready.Load, Backups: a.spool(), Health: a.health, Presence: a.peers,
 	})
 	a.auth.OnRevoke(func(owner string) { a.hub.EndOwner(owner, "Your access has changed. Sign in again.") })
 	a.http = &http.Server{Handler: a.web, ReadHeaderTimeout: headerWait, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.component("http").Handler(), slog.LevelDebug)}
+	if c.TLS.Cert != "" {
+		files, err := newCertificates(c.TLS.Cert, c.TLS.Key, a.component("tls"), o.Clock)
+		if err != nil {
+			return err
+		}
+		a.http.TLSConfig = files.config()
+	}
 	a.http.RegisterOnShutdown(a.web.EndStreams)
-	return a.chain.apply()
+	return nil
 }
 
 // HasAssets is true when the binary carries its styles and scripts.
 func HasAssets() bool { return web.Built() }
-
-// Addr is where the App listens, host:port.
-func (a *App) Addr() string { return a.ln.Addr().String() }
-
-// URL is the address people open.
-func (a *App) URL() string {
-	if u := a.opt.Config.PublicURL; u != "" {
-		return strings.TrimSuffix(u, "/")
-	}
-	return LocalURL(a.Addr())
-}
-
-// LocalURL is the address by which people on this machine open a server that
-// listens on addr: by the name localhost, because passkeys need a name.
-func LocalURL(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "http://" + addr
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
-		host = "localhost"
-		if ip.Equal(net.IPv4(127, 0, 0, 1)) && !localhostIsHere() {
-			host = "127.0.0.1"
-		}
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
-// localhostIsHere reports whether the name localhost leads to IPv4 loopback on this machine.
-func localhostIsHere() bool {
-	ips, err := net.LookupHost("localhost")
-	if err != nil {
-		return false
-	}
-	for _, ip := range ips {
-		if ip == "127.0.0.1" {
-			return true
-		}
-	}
-	return false
-}
 
 // Handler answers the App's HTTP without its listener, for embedding.
 func (a *App) Handler() http.Handler { return a.web }
@@ -225,93 +194,4 @@ func (a *App) Handler() http.Handler { return a.web }
 // StartDrill plays a scenario, as the demo does.
 func (a *App) StartDrill(ctx context.Context, scenario string, speed float64) error {
 	return a.play.Start(ctx, scenario, speed, auth.SystemActor("demo").String())
-}
-
-// Run answers until ctx ends or a room fails, then stops in order: live sockets
-// are told to come back, HTTP finishes what it has begun (ten seconds at most),
-// reactors and collectors end, then what follows the log, then the store.
-func (a *App) Run(ctx context.Context) error {
-	defer a.close()
-	// Three circles, ended from the outside in: who writes, who delivers, who follows the log.
-	outer, endOuter := context.WithCancel(context.WithoutCancel(ctx))
-	inner, endInner := context.WithCancel(context.WithoutCancel(ctx))
-	defer endOuter()
-	defer endInner()
-	g, failed := errgroup.WithContext(ctx)
-	run := func(ctx context.Context, name string, f func(context.Context) error) {
-		g.Go(func() error {
-			if err := f(ctx); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			return nil
-		})
-	}
-	run(inner, "log", a.log.Run)
-	if err := a.world.CatchUp(ctx); err != nil {
-		endOuter()
-		endInner()
-		return errors.Join(err, g.Wait())
-	}
-	run(inner, "projection", a.world.Run)
-	run(inner, "people", a.auth.Run)
-	run(inner, "hub", a.hub.Run)
-	run(inner, "live regions", a.web.Run)
-	run(outer, "correlator", a.react.Run)
-	run(outer, "telemetry", a.watch.Run)
-	run(outer, "drills", a.play.Run)
-	g.Go(func() error {
-		if err := a.http.Serve(a.ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve HTTP: %w", err)
-		}
-		return nil
-	})
-	a.ready.Store(true)
-	g.Go(func() error {
-		<-failed.Done()
-		a.ready.Store(false)
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
-		_ = a.hub.Stop(stop) // 1012 to every page first: they are connections that Shutdown does not see
-		if err := a.http.Shutdown(stop); err != nil {
-			_ = a.http.Close()
-		}
-		endOuter()
-		endInner()
-		return nil
-	})
-	return g.Wait()
-}
-
-func (a *App) close() {
-	if a.ln != nil {
-		_ = a.ln.Close()
-	}
-	if a.tsdb != nil {
-		if err := a.tsdb.Close(); err != nil {
-			a.opt.Logger.Error("close the metrics", "err", err)
-		}
-		a.tsdb = nil
-	}
-	if a.db != nil {
-		if err := a.db.Close(); err != nil {
-			a.opt.Logger.Error("close the store", "err", err)
-		}
-		a.db = nil
-	}
-}
-
-// WaitReady returns when the App answers.
-func (a *App) WaitReady(ctx context.Context, most time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !a.ready.Load() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the room to answer: %w", ctx.Err())
-		}
-	}
-	return nil
 }

@@ -29,8 +29,9 @@ const (
 	maxChains    = 64
 )
 
-// chains is which chains are watched: those of the configuration file, those
-// added in the page, and those of a running drill.
+// chains is which chains are watched: those of the configuration file and those
+// added in the page, by the replica that leads the collectors, and those of a
+// drill that is played here.
 type chains struct {
 	app *App
 
@@ -39,6 +40,7 @@ type chains struct {
 	fixed    []telemetry.Chain
 	added    []telemetry.Chain
 	drill    []telemetry.Chain
+	leading  bool // this replica watches fixed and added
 	// drills are the chains of all drills of this run: the findings that end with
 	// a drill come after its chains are gone. As many as the scenarios have.
 	drills map[string]bool
@@ -75,6 +77,7 @@ func newChains(ctx context.Context, a *App, fixed []config.Chain) (*chains, erro
 		c.names[k.Chain.Name] = k.Title
 		c.added = append(c.added, k.Chain)
 	}
+	sortChains(c.added)
 	return c, nil
 }
 
@@ -88,12 +91,6 @@ func fromConfig(f config.Chain) (telemetry.Chain, error) {
 
 func (c *chains) index(list []telemetry.Chain, id string) int {
 	return slices.IndexFunc(list, func(t telemetry.Chain) bool { return t.Name == id })
-}
-
-func (c *chains) apply() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.applyLocked()
 }
 
 // isDrill tells whether a chain is, or was, fed by a drill. A chain that is
@@ -114,14 +111,50 @@ func (c *chains) title(id string) string {
 	return c.names[id]
 }
 
-// List implements web.Chains. Chains of a drill are shown by their views alone.
+// Views implements web.Telemetry: what is watched here, and what other replicas
+// tell of the rest. A monitor that has seen nothing yet does not hide what the
+// replica before it saw.
+func (c *chains) Views() []chain.View {
+	seen := map[string]chain.View{}
+	for _, s := range c.app.peers.Seen() {
+		seen[s.View.Chain] = s.View
+	}
+	out := c.app.watch.Views()
+	for i, v := range out {
+		if s, ok := seen[v.Chain]; ok && v.Height < 0 {
+			out[i] = s
+		}
+		delete(seen, v.Chain)
+	}
+	for _, s := range c.List() {
+		if v, ok := seen[s.ID]; ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// List implements web.Chains. The chains of a drill that another replica plays
+// come last.
 func (c *chains) List() []web.ChainSetting {
+	seen := c.app.peers.Seen()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := []web.ChainSetting{}
-	for i, t := range slices.Concat(c.fixed, c.added, c.drill) {
+	all := slices.Concat(c.fixed, c.added, c.drill)
+	for i, t := range all {
 		s := web.ChainSetting{ID: t.Name, Name: cmp.Or(c.names[t.Name], t.Name), Family: string(t.Family), Fixed: i < len(c.fixed), Drill: i >= len(c.fixed)+len(c.added)}
 		for _, n := range t.Nodes {
+			s.Nodes = append(s.Nodes, n.Name)
+		}
+		out = append(out, s)
+	}
+	for _, d := range seen {
+		if !d.Drill || c.index(all, d.View.Chain) >= 0 {
+			continue
+		}
+		s := web.ChainSetting{ID: d.View.Chain, Name: cmp.Or(d.Title, d.View.Chain), Family: string(d.View.Family), Drill: true}
+		for _, n := range d.View.Nodes {
 			s.Nodes = append(s.Nodes, n.Name)
 		}
 		out = append(out, s)
@@ -187,7 +220,12 @@ func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []st
 	if err != nil {
 		return err
 	}
-	if _, err := c.app.db.Commit(ctx, store.Txn{Then: []store.Op{{Key: []byte(chainPrefix + t.Name), Value: value}}}); err != nil {
+	key := []byte(chainPrefix + t.Name)
+	_, err = c.app.db.Commit(ctx, store.Txn{If: []store.Cond{{Key: key}}, Then: []store.Op{{Key: key, Value: value}}})
+	if errors.Is(err, store.ErrConflict) { // another replica was faster
+		return refuse("chain_exists", "A chain named “%s” is watched already. Give this one another name.", title)
+	}
+	if err != nil {
 		return fmt.Errorf("keep chain %s: %w", t.Name, err)
 	}
 	nodes := []string{}
@@ -200,13 +238,17 @@ func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []st
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.names[t.Name] = title
-	c.added = append(c.added, t)
+	if c.index(c.added, t.Name) < 0 { // the store may have told us already
+		c.added = append(slices.Clone(c.added), t)
+		sortChains(c.added)
+	}
 	return c.applyLocked()
 }
 
+// applyLocked makes the supervisor watch what is this replica's.
 func (c *chains) applyLocked() error {
-	all := slices.Concat(c.fixed, c.added, c.drill)
-	if err := c.app.watch.Set(all); err != nil {
+	list, elsewhere := c.mine()
+	if err := c.app.watch.Set(list, elsewhere...); err != nil {
 		return err
 	}
 	c.app.web.ChainChanged("")
@@ -247,14 +289,14 @@ func (c *chains) Remove(ctx context.Context, by auth.Actor, id string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.added = slices.Delete(slices.Clone(c.added), i, i+1)
+	c.added = slices.DeleteFunc(slices.Clone(c.added), func(t telemetry.Chain) bool { return t.Name == id })
 	return c.applyLocked()
 }
 
 // SetDrill replaces the chains of a drill; none ends it.
 func (c *chains) SetDrill(list []telemetry.Chain, names map[string]string) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	ended := c.drill
 	for id, n := range names {
 		c.names[id] = n
 	}
@@ -262,7 +304,20 @@ func (c *chains) SetDrill(list []telemetry.Chain, names map[string]string) error
 		c.drills[t.Name] = true
 	}
 	c.drill = list
-	return c.applyLocked()
+	err := c.applyLocked()
+	c.mu.Unlock()
+	if err != nil || !c.app.peers.Shared() {
+		return err
+	}
+	end, cancel := context.WithTimeout(context.Background(), restWithin)
+	defer cancel()
+	c.app.watch.Settle(end) // then nothing of them is shown any more
+	for _, t := range ended {
+		if c.index(list, t.Name) < 0 {
+			c.app.peers.EndView(t.Name)
+		}
+	}
+	return nil
 }
 
 // Inject gives an observation of a drill to its chain's monitor.

@@ -30,21 +30,31 @@ type flow struct {
 	desk *intake.Desk
 }
 
-// OnSamples stores samples. One that cannot be stored is lost: the next comes
-// in seconds, and nothing that people decide on hangs on a single one.
+// OnSamples stores samples and tells them to the other replicas.
 func (f *flow) OnSamples(list []chain.Sample) {
+	f.app.storeSamples(list)
+	f.app.peers.TellSamples(list)
+}
+
+// storeSamples takes samples of this or another replica. One that cannot be
+// stored is lost: the next comes in seconds, and nothing that people decide on
+// hangs on a single one.
+func (a *App) storeSamples(list []chain.Sample) {
 	out := make([]metrics.Sample, len(list))
 	for i, s := range list {
 		out[i] = metrics.Sample{Name: s.Name, Labels: s.Labels, At: s.At, Value: s.Value}
 	}
-	if err := f.app.tsdb.Append(out); err != nil {
-		f.app.opt.Logger.Warn("store samples", "component", "metrics", "count", len(out), "err", err)
+	if err := a.tsdb.Append(out); err != nil {
+		a.opt.Logger.Warn("store samples", "component", "metrics", "count", len(out), "err", err)
 	}
-	f.app.web.SamplesArrived(out)
+	a.web.SamplesArrived(out)
 }
 
-// OnView tells the live pages.
-func (f *flow) OnView(v chain.View, _ bool) { f.app.web.ChainChanged(v.Chain) }
+// OnView tells the live pages, here and on the other replicas.
+func (f *flow) OnView(v chain.View, _ bool) {
+	f.app.web.ChainChanged(v.Chain)
+	f.app.peers.TellView(v, f.app.chain.title(v.Chain), f.app.chain.isDrill(v.Chain))
+}
 
 // OnFindings makes signals of findings; it returns when they are durable.
 func (f *flow) OnFindings(ctx context.Context, name string, list []chain.Finding) error {

@@ -71,3 +71,19 @@ func stamp(paths ...string) string {
 	}
 	return out
 }
+
+// serve answers on the listener, by TLS when there is a certificate.
+func (a *App) serve() error {
+	if a.http.TLSConfig != nil {
+		return a.http.ServeTLS(a.ln, "", "")
+	}
+	return a.http.Serve(a.ln)
+}
+
+// Scheme is http, or https when the App itself speaks TLS.
+func (a *App) Scheme() string {
+	if a.http.TLSConfig != nil {
+		return "https"
+	}
+	return "http"
+}

@@ -1,19 +1,24 @@
 package app
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"log/slog"
 	"math/big"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/config"
 )
 
 // pair writes a certificate for a name, signed by itself, and its key.
@@ -79,6 +84,49 @@ func TestRenewedCertificate(t *testing.T) {
 	now = now.Add(lookAgain)
 	if got := serves(); got != "second.example" {
 		t.Errorf("after the renewal it serves %s", got)
+	}
+}
+
+// TestSpeaksTLS: with a certificate the whole App answers by https, and says so.
+func TestSpeaksTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := pair(t, dir, "localhost")
+	c := config.Default()
+	c.Addr, c.Data, c.TLS = "127.0.0.1:0", filepath.Join(dir, "data"), config.TLS{Cert: cert, Key: key}
+	ctx, cancel := context.WithCancel(t.Context())
+	a, err := New(ctx, Options{Config: c, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- a.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := a.WaitReady(ctx, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	written, err := os.ReadFile(cert)
+	if err != nil || !roots.AppendCertsFromPEM(written) {
+		t.Fatal("the certificate cannot be read back", err)
+	}
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}}}
+	defer client.CloseIdleConnections()
+	r, err := client.Get("https://" + a.Addr() + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != 200 || r.ProtoMajor != 2 || r.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("%d by %s, headers %v", r.StatusCode, r.Proto, r.Header)
+	}
+	if !strings.HasPrefix(a.URL(), "https://") || !strings.HasPrefix(a.SignInLink, "https://") {
+		t.Errorf("people are sent to %s, %s", a.URL(), a.SignInLink)
 	}
 }
 

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/telemetry"
+	"github.com/tocsin-ops/tocsin/store"
+)
+
+// leadCollectors is the election of the replica that watches the chains.
+const leadCollectors = "collectors"
+
+// restWithin bounds how long a replica keeps the lead of the collectors while
+// they end.
+const restWithin = 5 * time.Second
+
+// run watches the chains whenever this replica leads the collectors, until ctx
+// ends; then it returns nil.
+func (c *chains) run(ctx context.Context) error {
+	elector, elects := c.app.db.(store.Elector)
+	wait := firstWait
+	for ctx.Err() == nil {
+		began := time.Now()
+		var err error
+		if elects {
+			err = elector.Lead(ctx, leadCollectors, c.lead)
+		} else {
+			err = c.lead(ctx)
+		}
+		if errors.Is(err, errors.ErrUnsupported) {
+			elects = false
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Since(began) > mostWait {
+			wait = firstWait
+		}
+		c.app.opt.Logger.Debug("the chains are not watched by this replica", "component", "telemetry", "err", err)
+		rest(ctx, wait)
+		wait = min(2*wait, mostWait)
+	}
+	return nil
+}
+
+// lead watches the chains until ctx ends, which may be because another replica
+// leads now. What is open stays open: only facts end it. When it returns, every
+// collector has ended.
+func (c *chains) lead(ctx context.Context) error {
+	if err := c.app.foldAll(ctx); err != nil { // what is open now, the monitors must know
+		return err
+	}
+	if err := c.setLeading(true); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	err := c.setLeading(false)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), restWithin)
+	defer cancel()
+	c.app.watch.Settle(end)
+	return errors.Join(err, ctx.Err())
+}
+
+func (c *chains) setLeading(leading bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leading = leading
+	return c.applyLocked()
+}
+
+// Collecting reports whether this replica watches the chains.
+func (a *App) Collecting() bool {
+	a.chain.mu.Lock()
+	defer a.chain.mu.Unlock()
+	return a.chain.leading
+}
+
+// mine are the chains that this replica watches, and the names of those that are
+// somebody else's. The caller holds mu.
+func (c *chains) mine() (list []telemetry.Chain, elsewhere []string) {
+	if c.leading {
+		return slices.Concat(c.fixed, c.added, c.drill), nil
+	}
+	for _, t := range slices.Concat(c.fixed, c.added) {
+		elsewhere = append(elsewhere, t.Name)
+	}
+	return c.drill, elsewhere
+}
+
+// foldAll returns when the world shows everything that was durable before the
+// call, also what other replicas wrote and this one was not told of yet.
+func (a *App) foldAll(ctx context.Context) error {
+	for {
+		from := a.log.Size()
+		more, err := a.log.Read(ctx, from, eventlog.MaxRead)
+		if err != nil {
+			return err
+		}
+		if err := a.world.WaitFor(ctx, from+int64(len(more))-1); err != nil {
+			return err
+		}
+		if len(more) < eventlog.MaxRead {
+			return nil
+		}
+	}
+}
