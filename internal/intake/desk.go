@@ -27,10 +27,20 @@ var ErrContended = errors.New("the source kept changing under this delivery")
 type Desk struct {
 	log   Log
 	clock Clock
+	seed  Seed // may be nil
 
 	mu    sync.Mutex // guards the map and the tallies, never held during I/O
 	tills map[string]*till
 }
+
+// Seed gives the state of a source's stream after its event seq, at offset
+// position, from somebody who has folded it already; seq 0 when nobody has.
+type Seed func(source string) (s signal.State, seq, position int64)
+
+// SeedFrom lets the desk begin with what seed knows of a source, and read only
+// what came after, rather than the source's whole stream. Call it before the
+// first Submit.
+func (d *Desk) SeedFrom(seed Seed) { d.seed = seed }
 
 // till is what the desk knows of one source: a cache of its stream.
 type till struct {
@@ -128,6 +138,11 @@ func (t *till) forget(source string) {
 
 // load folds what the stream has beyond the cache.
 func (d *Desk) load(ctx context.Context, t *till, source string) error {
+	if t.seq == 0 && d.seed != nil {
+		if s, seq, position := d.seed(source); seq > 0 {
+			t.state, t.seq, t.pos = s, seq, position
+		}
+	}
 	for {
 		events, err := d.log.ReadStream(ctx, signal.StreamPrefix+source, t.seq+1, page)
 		if err != nil {

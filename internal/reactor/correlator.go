@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,12 +51,15 @@ type Correlator struct {
 	rules signal.Rules
 	clock func() time.Time
 	slog  *slog.Logger
+
+	mu    sync.Mutex // held by Handle, and by Image
 	fold  *fold
+	image []byte // of the fold, not read yet; see Resume
 }
 
 // NewCorrelator returns a correlator that has read nothing yet.
 func NewCorrelator(log Log, room Room, rules signal.Rules, clock func() time.Time, logger *slog.Logger) *Correlator {
-	return &Correlator{log: log, room: room, rules: rules, clock: clock, slog: logger, fold: newFold()}
+	return &Correlator{log: log, room: room, rules: rules, clock: clock, slog: logger, fold: newFold(log)}
 }
 
 // Name is "correlate".
@@ -78,11 +82,20 @@ var errReplan = errors.New("an incident refused signals")
 
 // Handle is Reactor.Handle.
 func (c *Correlator) Handle(ctx context.Context, page []eventlog.Event) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.wake(ctx); err != nil {
+		return err
+	}
 	for try := 1; ; try++ {
-		if err := c.fold.catchUp(ctx, c.log); err != nil {
+		if err := c.fold.catchUp(ctx); err != nil {
 			return err
 		}
-		err := c.place(ctx, append(c.plan(page), c.moves(page)...))
+		moves, err := c.moves(ctx, page)
+		if err != nil {
+			return err
+		}
+		err = c.place(ctx, append(c.plan(page), moves...))
 		if err == nil {
 			break
 		}
@@ -94,7 +107,7 @@ func (c *Correlator) Handle(ctx context.Context, page []eventlog.Event) error {
 			break
 		}
 	}
-	if err := c.fold.catchUp(ctx, c.log); err != nil {
+	if err := c.fold.catchUp(ctx); err != nil {
 		return err
 	}
 	return c.tell(ctx, page)
@@ -124,7 +137,7 @@ func (c *Correlator) plan(page []eventlog.Event) []*group {
 		if !ok {
 			continue
 		}
-		s := snapshot(source, e, b)
+		s := asOpened(source, e, b)
 		if seen := c.fold.signals[s.ID]; seen != nil && seen.touched {
 			continue
 		}
@@ -157,7 +170,7 @@ func (c *Correlator) plan(page []eventlog.Event) []*group {
 }
 
 // moves brings the signals of incidents that were merged to where they went.
-func (c *Correlator) moves(page []eventlog.Event) []*group {
+func (c *Correlator) moves(ctx context.Context, page []eventlog.Event) ([]*group, error) {
 	var plan []*group
 	for _, e := range page {
 		if e.Type != typeMerged {
@@ -165,14 +178,25 @@ func (c *Correlator) moves(page []eventlog.Event) []*group {
 		}
 		number, _ := room.Number(e.Stream)
 		from := c.fold.rooms[number]
-		if from == nil || from.state.MergedInto == 0 {
+		if from == nil || from.MergedInto == 0 {
 			continue
 		}
-		to := from.state.MergedInto
+		to := from.MergedInto
+		r := c.fold.rooms[to]
+		if r == nil {
+			continue
+		}
+		old, err := c.fold.whole(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		have, err := c.fold.whole(ctx, r)
+		if err != nil {
+			return nil, err
+		}
 		g := &group{number: to, event: e.ID, drill: e.Drill, at: e.At}
-		for _, m := range from.state.Signals {
-			r := c.fold.rooms[to]
-			if r == nil || r.at(m.ID) >= 0 || r.detached[m.ID] {
+		for _, m := range old.Signals {
+			if at(have.Signals, m.ID) >= 0 || r.detached[m.ID] {
 				continue
 			}
 			m.Correlation = fmt.Sprintf("It came with incident #%d, which was merged into this one.", number)
@@ -182,7 +206,7 @@ func (c *Correlator) moves(page []eventlog.Event) []*group {
 			plan = append(plan, g)
 		}
 	}
-	return plan
+	return plan, nil
 }
 
 // place carries the plan out, incident by incident.
@@ -285,9 +309,12 @@ type change struct {
 
 // tell gives every incident the news of its signals, in as few commands as fit.
 func (c *Correlator) tell(ctx context.Context, page []eventlog.Event) error {
+	news, err := c.news(ctx, page)
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
-	news := c.news(page)
 	for _, number := range slices.Sorted(maps.Keys(news)) {
 		for rest := news[number]; len(rest) > 0; {
 			n := fits(rest, func(ch *change) incident.Signal { return ch.sig })
@@ -301,7 +328,7 @@ func (c *Correlator) tell(ctx context.Context, page []eventlog.Event) error {
 
 // news lays the events of a page over what the incidents know, and returns for
 // each incident what it has not been told, in the order of the log.
-func (c *Correlator) news(page []eventlog.Event) map[int64][]*change {
+func (c *Correlator) news(ctx context.Context, page []eventlog.Event) (map[int64][]*change, error) {
 	out := map[int64][]*change{}
 	changes := map[string]*change{}
 	index := map[int64]map[string]int{} // of the signals of each incident
@@ -316,17 +343,21 @@ func (c *Correlator) news(page []eventlog.Event) map[int64][]*change {
 		if r == nil {
 			continue
 		}
-		number := r.state.Number
+		number := r.Number
 		ch := changes[id]
 		if ch == nil {
+			state, err := c.fold.whole(ctx, r)
+			if err != nil {
+				return nil, err
+			}
 			if index[number] == nil {
-				index[number] = positions(r.state.Signals)
+				index[number] = positions(state.Signals)
 			}
 			i, ok := index[number][id]
 			if !ok {
 				continue
 			}
-			ch = &change{sig: r.state.Signals[i]}
+			ch = &change{sig: state.Signals[i]}
 		}
 		sig, ok := news(ch.sig, f)
 		if !ok {
@@ -338,7 +369,7 @@ func (c *Correlator) news(page []eventlog.Event) map[int64][]*change {
 		}
 		ch.sig, ch.event, ch.drill, ch.at = sig, e.ID, e.Drill, e.At
 	}
-	return out
+	return out, nil
 }
 
 func positions(list []incident.Signal) map[string]int {

@@ -18,23 +18,53 @@ const (
 	readAtOnce = 2048
 	// sweepAt is how many known signals make it worth looking for old ones.
 	sweepAt = 20_000
+	// keptClosed is how many closed incidents keep their state: those that were
+	// closed, or read again, last.
+	keptClosed = 256
 )
 
 // fold is what the correlator knows, from the log alone.
 type fold struct {
+	log     Log
 	next    int64 // offset of the first event not folded
 	rooms   map[int64]*known
+	closed  []int64              // those whose state goes next, in that order; at most keptClosed
 	signals map[string]*sighting // by id: open ones, and those cleared less than signal.Retention ago
 	sweep   int                  // size at which signals is swept again
 }
 
-// known is one incident. The state's timeline is kept empty: nothing here needs it.
+// known is what stays at hand of one incident.
 type known struct {
-	state    incident.State
+	outline
+	// state is nil for most closed incidents: fold.whole reads it again. Its
+	// timeline is kept empty: nothing here needs it.
+	state *incident.State
+
 	groups   map[string]bool // GroupIdentity of what was ever attached
 	detached map[string]bool // ids and identities that a person took off
 	lastAt   int64
 	full     bool // it takes no more signals
+}
+
+// outline is of every incident there ever was.
+type outline struct {
+	Number     int64           `json:"number"`
+	Declared   bool            `json:"declared,omitempty"`
+	Drill      bool            `json:"drill,omitempty"`
+	Status     incident.Status `json:"status,omitempty"`
+	Chains     []string        `json:"chains,omitempty"`
+	Components []string        `json:"components,omitempty"`
+	MergedInto int64           `json:"merged_into,omitempty"`
+	Absorbed   []int64         `json:"absorbed,omitempty"`
+}
+
+func outlineOf(s incident.State) outline {
+	return outline{s.Number, s.Declared, s.Drill, s.Status, s.Chains, s.Components, s.MergedInto, s.Absorbed}
+}
+
+// open says whether signals may still join.
+func (o outline) open() bool {
+	return o.Declared && o.MergedInto == 0 && o.Status != incident.StatusResolved && o.Status != incident.StatusReviewed
 }
 
 // sighting is what is kept of a signal.
@@ -46,14 +76,14 @@ type sighting struct {
 	room            int64 // the incident that it was last attached to and not taken off from
 }
 
-func newFold() *fold {
-	return &fold{rooms: map[int64]*known{}, signals: map[string]*sighting{}, sweep: sweepAt}
+func newFold(log Log) *fold {
+	return &fold{log: log, rooms: map[int64]*known{}, signals: map[string]*sighting{}, sweep: sweepAt}
 }
 
 // catchUp folds all that is durable now.
-func (f *fold) catchUp(ctx context.Context, log Log) error {
-	for f.next < log.Size() {
-		page, err := log.Read(ctx, f.next, readAtOnce)
+func (f *fold) catchUp(ctx context.Context) error {
+	for f.next < f.log.Size() {
+		page, err := f.log.Read(ctx, f.next, readAtOnce)
 		if err != nil {
 			return fmt.Errorf("read the log from %d: %w", f.next, err)
 		}
@@ -61,27 +91,72 @@ func (f *fold) catchUp(ctx context.Context, log Log) error {
 			return nil
 		}
 		for _, e := range page {
-			f.apply(e)
+			if err := f.apply(ctx, e); err != nil {
+				return err
+			}
+			f.next = e.Offset + 1
 		}
-		f.next = page[len(page)-1].Offset + 1
 	}
 	return nil
 }
 
-func (f *fold) apply(e eventlog.Event) {
+func (f *fold) apply(ctx context.Context, e eventlog.Event) error {
 	if source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix); ok {
 		f.applySignal(source, e)
-		return
+		return nil
 	}
 	if number, ok := room.Number(e.Stream); ok {
-		f.applyIncident(number, e)
+		return f.applyIncident(ctx, number, e)
+	}
+	return nil
+}
+
+// whole is the state of an incident as of next, without its timeline. It stays
+// true, and in memory, until the next event.
+func (f *fold) whole(ctx context.Context, r *known) (*incident.State, error) {
+	if r.state != nil {
+		return r.state, nil
+	}
+	s := incident.New(r.Number, "")
+	for seq := int64(1); ; {
+		page, err := f.log.ReadStream(ctx, room.Stream(r.Number), seq, 0)
+		if err != nil {
+			return nil, fmt.Errorf("read incident %d from %d: %w", r.Number, seq, err)
+		}
+		for _, e := range page {
+			if e.Offset < f.next {
+				s = incident.Apply(s, room.Decode(e))
+				s.Timeline = incident.Timeline{}
+			}
+		}
+		if len(page) < eventlog.PageSize {
+			break
+		}
+		seq = page[len(page)-1].Seq + 1
+	}
+	r.state = &s
+	f.letGo(r)
+	return r.state, nil
+}
+
+// letGo takes the state of a closed incident, when its turn comes.
+func (f *fold) letGo(r *known) {
+	if r.open() {
+		return
+	}
+	f.closed = append(f.closed, r.Number)
+	if len(f.closed) > keptClosed {
+		if old := f.rooms[f.closed[0]]; !old.open() && old != r {
+			old.state = nil
+		}
+		f.closed = slices.Delete(f.closed, 0, 1)
 	}
 }
 
 func (f *fold) applySignal(source string, e eventlog.Event) {
 	switch b := fact(source, e).Body.(type) {
 	case signal.Opened:
-		s := snapshot(source, e, b)
+		s := asOpened(source, e, b)
 		f.signals[s.ID] = &sighting{identity: s.Identity(), group: s.GroupIdentity(), lastAt: e.At}
 		f.forgetOld(e.At)
 	case signal.Updated:
@@ -129,35 +204,52 @@ func (f *fold) sighted(id string) *sighting {
 	return s
 }
 
-func (f *fold) applyIncident(number int64, e eventlog.Event) {
+func (f *fold) applyIncident(ctx context.Context, number int64, e eventlog.Event) error {
 	r := f.rooms[number]
 	if r == nil {
-		r = &known{state: incident.New(number, ""), groups: map[string]bool{}, detached: map[string]bool{}}
+		s := incident.New(number, "")
+		r = &known{outline: outlineOf(s), state: &s}
 		f.rooms[number] = r
+	}
+	state, err := f.whole(ctx, r)
+	if err != nil {
+		return err
 	}
 	body, err := incident.Decode(e.Type, e.Version, e.Data)
 	if err != nil {
-		return
+		return nil
 	}
 	fe := incident.Event{Meta: incident.Meta{ID: e.Causation, At: e.At, Actor: e.Actor, Drill: e.Drill}, Offset: e.Offset, EventID: e.ID, Body: body}
 	if e.Redacted != nil {
 		fe.Redacted = &incident.Redaction{By: e.Redacted.By, At: e.Redacted.At, Reason: e.Redacted.Reason}
 	}
-	before := r.state.Signals
-	r.state = incident.Apply(r.state, fe)
-	r.state.Timeline = incident.Timeline{}
+	before, was := state.Signals, r.open()
+	*state = incident.Apply(*state, fe)
+	state.Timeline = incident.Timeline{}
+	r.outline = outlineOf(*state)
 	switch b := body.(type) {
 	case incident.Declared:
 		r.lastAt = max(r.lastAt, e.At)
 	case incident.SignalDetached:
 		if strings.HasPrefix(e.Actor, "person:") {
-			r.detached[b.Signal] = true
-			r.detached[f.sighted(b.Signal).identity] = true
+			note(&r.detached, b.Signal)
+			note(&r.detached, f.sighted(b.Signal).identity)
 		}
 		f.moved(r, before)
 	case incident.SignalsAttached, incident.Restated, incident.Blank:
 		f.moved(r, before)
 	}
+	if was {
+		f.letGo(r)
+	}
+	return nil
+}
+
+func note(set *map[string]bool, s string) {
+	if *set == nil {
+		*set = map[string]bool{}
+	}
+	(*set)[s] = true
 }
 
 // moved takes in which signals r has now and had not before, and the reverse.
@@ -172,16 +264,16 @@ func (f *fold) moved(r *known, before []incident.Signal) {
 			continue
 		}
 		s := f.sighted(g.ID)
-		s.touched, s.room = true, r.state.Number
+		s.touched, s.room = true, r.Number
 		delete(r.detached, g.ID)
 		delete(r.detached, s.identity)
 		if s.group != "" {
-			r.groups[s.group] = true
+			note(&r.groups, s.group)
 		}
 		r.lastAt = max(r.lastAt, s.lastAt, g.OpenedAt)
 	}
 	for id := range had {
-		if s := f.signals[id]; s != nil && s.room == r.state.Number {
+		if s := f.signals[id]; s != nil && s.room == r.Number {
 			s.room = 0
 		}
 	}
@@ -194,22 +286,25 @@ func (f *fold) holding(id string) *known {
 	if s == nil || s.room == 0 {
 		return nil
 	}
-	if r := f.rooms[s.room]; r != nil && r.state.MergedInto == 0 {
+	if r := f.rooms[s.room]; r != nil && r.MergedInto == 0 {
 		return r
 	}
 	return nil
 }
 
-func (r *known) at(id string) int {
-	return slices.IndexFunc(r.state.Signals, func(g incident.Signal) bool { return g.ID == id })
+func at(list []incident.Signal, id string) int {
+	return slices.IndexFunc(list, func(g incident.Signal) bool { return g.ID == id })
 }
 
 // candidates are the incidents that may still be joined.
 func (f *fold) candidates() []signal.Candidate {
 	var out []signal.Candidate
 	for n, r := range f.rooms {
-		s := r.state
-		if !s.Declared || r.full || s.MergedInto != 0 || s.Status == incident.StatusResolved || s.Status == incident.StatusReviewed || len(s.Signals) >= incident.MaxSignals {
+		if !r.open() || r.full {
+			continue
+		}
+		s := r.state // of open ones it is always there
+		if len(s.Signals) >= incident.MaxSignals {
 			continue
 		}
 		c := signal.Candidate{Number: n, Status: string(s.Status), Drill: s.Drill, Chains: s.Chains, Components: s.Components, LastAt: r.lastAt}
@@ -224,7 +319,7 @@ func (f *fold) candidates() []signal.Candidate {
 		// A person said that these are one: what belonged there belongs here.
 		for _, from := range s.Absorbed {
 			if a := f.rooms[from]; a != nil {
-				c.Chains, c.Components = append(slices.Clip(c.Chains), a.state.Chains...), append(slices.Clip(c.Components), a.state.Components...)
+				c.Chains, c.Components = append(slices.Clip(c.Chains), a.Chains...), append(slices.Clip(c.Components), a.Components...)
 				c.Groups = slices.AppendSeq(c.Groups, maps.Keys(a.groups))
 			}
 		}
@@ -235,9 +330,9 @@ func (f *fold) candidates() []signal.Candidate {
 	return out
 }
 
-// taken is how many signals an incident holds.
+// taken is how many signals an open incident holds.
 func (f *fold) taken(number int64) int {
-	if r := f.rooms[number]; r != nil {
+	if r := f.rooms[number]; r != nil && r.state != nil {
 		return len(r.state.Signals)
 	}
 	return 0

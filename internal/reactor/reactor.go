@@ -36,6 +36,7 @@ type Reactor interface {
 type Log interface {
 	Follow(ctx context.Context, from int64) iter.Seq2[[]eventlog.Event, error]
 	Read(ctx context.Context, from int64, limit int) ([]eventlog.Event, error)
+	ReadStream(ctx context.Context, stream string, fromSeq int64, limit int) ([]eventlog.Event, error)
 	Size() int64
 }
 

@@ -25,8 +25,8 @@ func fact(source string, e eventlog.Event) signal.Event {
 	return signal.Event{Source: source, Offset: e.Offset, EventID: e.ID, At: e.At, Actor: e.Actor, Drill: e.Drill, Body: body}
 }
 
-// snapshot is the signal as it was when it opened.
-func snapshot(source string, e eventlog.Event, b signal.Opened) signal.Signal {
+// asOpened is the signal as it was when it opened.
+func asOpened(source string, e eventlog.Event, b signal.Opened) signal.Signal {
 	s := signal.Apply(signal.State{}, signal.Event{Source: source, Offset: e.Offset, At: e.At, Actor: e.Actor, Drill: e.Drill, Body: b})
 	sig, _ := s.Get(b.Key, e.Drill)
 	return sig
