@@ -38,6 +38,7 @@ type Log struct {
 	mu      sync.Mutex
 	pending []*request    // waiting appends, at most MaxPending
 	leading bool          // somebody leads: exactly one, who alone uses tip and heads
+	crowd   int           // appends of the last group and of those it left waiting
 	head    Checkpoint    // newest durable checkpoint that this Log has seen
 	rev     int64         // its revision
 	grown   chan struct{} // closed and replaced when head grows

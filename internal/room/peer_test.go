@@ -25,6 +25,7 @@ type peer struct {
 	busy   bool
 	events uint64
 	groups int64
+	crowd  int // of the last group: written and left waiting
 	seqs   map[int]uint64
 }
 
@@ -71,8 +72,12 @@ func (p *peer) do(incident int, cause string) error {
 	if !lead && !<-c.wake {
 		return nil
 	}
-	runtime.Gosched() // as store/bolt does: whom the last group released may join
 	p.mu.Lock()
+	for i := 0; i < 16 && len(p.queue) < p.crowd; i++ { // as store/bolt does
+		p.mu.Unlock()
+		runtime.Gosched()
+		p.mu.Lock()
+	}
 	group := p.queue
 	p.queue = nil
 	p.mu.Unlock()
@@ -81,6 +86,7 @@ func (p *peer) do(incident int, cause string) error {
 		c.wake <- false
 	}
 	p.mu.Lock()
+	p.crowd = len(group) + len(p.queue)
 	if len(p.queue) > 0 {
 		p.queue[0].wake <- true
 	} else {

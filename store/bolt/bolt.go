@@ -62,11 +62,13 @@ type DB struct {
 	queue  []*call       // the batch that forms; queue[0] will lead it
 	weight int           // of the queue
 	busy   bool          // somebody leads, or is told to
+	crowd  int           // callers of the last batch and of the queue it left
 	space  chan struct{} // closed and replaced when the queue was taken
 	closed bool
 	idle   chan struct{} // made by Close, closed when not busy
 
-	broken error       // only the leader touches it
+	broken error       // only the leader touches it, and
+	ahead  ahead       // this
 	begun  func(*call) // for tests: called in the Update before each Txn
 }
 

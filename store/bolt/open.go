@@ -84,6 +84,8 @@ func open(path string, o Options, readOnly bool) (d *DB, err error) {
 	if o.maxSize == 0 {
 		options.InitialMmapSize = reserve()
 	}
+	var room ahead
+	room.opener(options)
 	b, err := openGuarded(path, options)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
@@ -93,7 +95,7 @@ func open(path string, o Options, readOnly bool) (d *DB, err error) {
 	case err != nil:
 		return nil, err
 	}
-	d = &DB{bolt: b, readOnly: readOnly, space: make(chan struct{})}
+	d = &DB{bolt: b, readOnly: readOnly, ahead: room, space: make(chan struct{})}
 	rev, err := d.load()
 	if err != nil {
 		b.Close()
@@ -139,6 +141,7 @@ func (d *DB) load() (rev int64, err error) {
 		return rev, err
 	}
 	return 0, d.bolt.Update(func(tx *bbolt.Tx) error {
+		d.ahead.reserve(tx)
 		if _, err := tx.CreateBucket(bucketKeys); err != nil {
 			return err
 		}
