@@ -66,6 +66,7 @@ type App struct {
 	chain   *chains
 	play    *exercise.Player
 	react   *reactor.Runner
+	keep    *keeper
 	web     *web.Server
 	http    *http.Server
 	ln      net.Listener
@@ -149,6 +150,7 @@ func (a *App) compose(ctx context.Context) error {
 	desk := intake.NewDesk(a.log, o.Clock)
 	gate := intake.NewGate(desk, a.sources, a.component("intake"))
 	a.world = projection.New(a.log)
+	desk.SeedFrom(a.world.Source)
 	a.rooms = room.New(a.log)
 	// The hub asks the server for a topic's base; the server needs the hub.
 	a.hub = hub.New(hub.Options{Build: o.Version, Base: func(topic string) int64 { return a.web.BaseOf(topic) }})
@@ -161,7 +163,9 @@ func (a *App) compose(ctx context.Context) error {
 		Telemetry: a.chain, Findings: flow.drillFindings, Samples: flow.OnSamples, Note: a.drillNote, Clock: o.Clock, Log: a.component("drill"),
 	})
 	rules := signal.Rules{Window: c.Correlation.Window.Milliseconds(), Floor: c.Correlation.Floor}
-	a.react = reactor.NewRunner(reactor.NewCorrelator(a.log, correlatorRoom{a.rooms}, rules, o.Clock, a.component("correlator")), a.log, a.db, a.component("correlator"))
+	correlator := reactor.NewCorrelator(a.log, correlatorRoom{a.rooms}, rules, o.Clock, a.component("correlator"))
+	a.react = reactor.NewRunner(correlator, a.log, a.db, a.component("correlator"))
+	a.keep = newKeeper(c.Data, a.log, a.world, correlator, a.component("snapshot"))
 	var components []web.Component
 	for _, k := range c.Components {
 		components = append(components, web.Component{Name: k.Name, Group: k.Group, Description: k.Description})

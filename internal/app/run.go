@@ -35,12 +35,13 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	run(inner, "store", a.watchStore)
 	run(inner, "log", a.endure("log", a.log.Run))
-	if err := a.endure("projection", a.world.CatchUp)(ctx); err != nil {
+	if err := a.endure("projection", a.keep.catchUp)(ctx); err != nil {
 		endOuter()
 		endInner()
 		return errors.Join(err, g.Wait())
 	}
 	run(inner, "projection", a.endure("projection", a.world.Run))
+	run(inner, "snapshots", a.keep.run)
 	run(inner, "people", a.endure("people", a.auth.Run))
 	run(inner, "sources", a.endure("sources", a.followSources))
 	run(inner, "replicas", a.peers.Run)
@@ -74,7 +75,9 @@ func (a *App) Run(ctx context.Context) error {
 		endInner()
 		return nil
 	})
-	return g.Wait()
+	err := g.Wait()
+	a.keep.stop()
+	return err
 }
 
 func (a *App) close() {
