@@ -162,8 +162,12 @@ func TestReadOnlyComesAndGoes(t *testing.T) {
 	h, held, n := heldHouse(t)
 	ana := h.ana()
 	board, roomSide, status := ana.watch("board"), ana.watch("incident/"+itoa(n)), h.nobody().live("/status/live?since="+itoa(h.World.Position()))
-	banner := func(f frame) bool { return f.Key == views.RegionReadOnly && strings.Contains(f.HTML, "READ-ONLY since") }
-	clear := func(f frame) bool { return f.Key == views.RegionReadOnly && strings.Contains(f.HTML, `data-on="false"`) }
+	banner := func(f frame) bool {
+		return f.Key == views.RegionReadOnly && strings.Contains(f.HTML, "READ-ONLY since")
+	}
+	clear := func(f frame) bool {
+		return f.Key == views.RegionReadOnly && strings.Contains(f.HTML, `data-on="false"`)
+	}
 	for _, s := range []*socket{board, roomSide} {
 		s.until(clear) // as it is now, for a page that was rendered elsewhere
 	}

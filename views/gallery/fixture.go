@@ -41,8 +41,14 @@ func Pages() map[string]templ.Component {
 	first.Person.Rooms = nil
 	wallDrill := wallPage(busyWall(), others(1), 6)
 	wallDrill.Base.Drill, wallDrill.Incident.Strip.Drill, wallDrill.Summary.Drill = true, true, true
+	wallHeld := wallPage(busyWall(), views.WallOthers{}, 6)
+	wallHeld.Held = views.ReadOnly{Since: ago(3 * m)}
+	wallHeldCalm := wallPage(views.WallIncident{}, views.WallOthers{}, 6)
+	wallHeldCalm.Held = wallHeld.Held
 	observer := roomPage()
 	observer.Person = views.Person{Handle: "otto", Name: "Otto Weiss", Role: "stakeholder"}
+	heldBase := base("Service Unavailable", "")
+	heldBase.Held = wallHeld.Held
 	public := statusPage(statusBusy())
 	public.Live = true
 	return map[string]templ.Component{
@@ -56,9 +62,13 @@ func Pages() map[string]templ.Component {
 		"wall-busy":      views.WallView(wallPage(busyWall(), views.WallOthers{}, 6)),
 		"wall-many":      views.WallView(wallPage(busyWall(), others(11), 40)),
 		"wall-few":       views.WallView(wallPage(busyWall(), others(2), 8)),
+		"wall-one":       views.WallView(wallPage(busyWall(), views.WallOthers{}, 1)),
+		"wall-held":      views.WallView(wallHeld),
+		"wall-held-calm": views.WallView(wallHeldCalm),
 		"wall-drill":     views.WallView(wallDrill),
 		"wall-long":      views.WallView(wallPage(longWall(), others(3), 12)),
 		"room":           views.IncidentView(roomPage()),
+		"room-held":      views.IncidentView(heldRoom()),
 		"room-drill":     views.IncidentView(drill),
 		"room-3am":       views.IncidentView(first),
 		"room-observer":  views.IncidentView(observer),
@@ -82,6 +92,7 @@ func Pages() map[string]templ.Component {
 		"log":            views.LogView(logPage()),
 		"drills":         views.DrillsView(drillsPage()),
 		"error":          views.ErrorView(errorPage()),
+		"refused":        views.ErrorView(views.ErrorPage{Base: heldBase, Code: 503, Title: "Service Unavailable", Says: "Nothing can be saved since 22:10 UTC: the store does not answer a majority. This was not carried out. Send it again in a moment.", Verb: "Back to the board", Again: &views.Again{Action: "/people/invite", Fields: []views.SentField{{Name: "_csrf", Value: "x"}, {Name: "name", Value: "Maja Lindqvist", Shown: true}, {Name: "role", Value: "responder", Shown: true}}}}),
 		"not-found":      views.ErrorView(views.NotFound(base("", ""))),
 		"status-calm":    views.StatusView(statusPage(statusCalm())),
 		"status-busy":    views.StatusView(public),

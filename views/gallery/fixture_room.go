@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/views"
 )
@@ -115,6 +116,36 @@ func hints() []views.CommandHint {
 	}
 }
 
+func present(n int) views.Presence {
+	all := []views.Present{
+		{Handle: "ana", Name: "Ana Ruiz", Role: "commander"}, {Handle: "li", Name: "Li Wei", Role: "deputy"}, {Handle: "priya", Name: "Priya Nair", Role: "comms"},
+		{Handle: "jonas", Name: "Jonas Berg"}, {Handle: "maja", Name: "Maja Lindqvist"}, {Handle: "otto", Name: "Otto Weiss"}, {Handle: "sam", Name: "Sam Oduya"},
+		{Handle: "tove", Name: "Tove Wolodarski-Hammarskjöld"}, {Handle: "uma", Name: "Uma Patel"}, {Handle: "vic", Name: "Vic Ames"}, {Handle: "wen", Name: "Wen Zhao"}, {Handle: "yusuf", Name: "Yusuf Demir"},
+	}
+	return views.Presence{Count: n, People: all[:min(n, len(all))]}
+}
+
+// heldRoom is the room while nothing can be written, full of people and of what robots say.
+func heldRoom() views.IncidentPage {
+	p := roomPage()
+	p.Held = views.ReadOnly{Since: ago(3*m + 12*s)}
+	p.Presence = present(23)
+	var many []views.Entry
+	for i, e := range p.Timeline.Entries {
+		if i == 8 {
+			for k := range 14 {
+				many = append(many, views.Entry{At: ago(30*m - time.Duration(k)*30*s), Actor: "Alertmanager eu-1", ActorKind: "source", Kind: "signal", Text: fmt.Sprintf("BridgeTVLDrop updated: tvl_usd %d.2 M.", 170-k)})
+			}
+		}
+		many = append(many, e)
+	}
+	for i := range many {
+		many[i].Offset = int64(2001 + i)
+	}
+	p.Timeline.Entries = many
+	return p
+}
+
 func roomPage() views.IncidentPage {
 	b := base("#42 "+nomad, "incidents", "incident/42", "chains")
 	return views.IncidentPage{
@@ -123,7 +154,7 @@ func roomPage() views.IncidentPage {
 			Decisions: []views.Statement{{At: ago(48 * s), By: "Ana Ruiz", Text: "We tell institutional clients now and stop waiting for their statement."}, {At: ago(31 * m), By: "Ana Ruiz", Text: "We stop crediting deposits from Nomad on Moonbeam and Evmos now."}}},
 		Charts:  views.Charts{Charts: []views.Chart{{ID: "nomad-outflow", Title: "Outflow per minute", Unit: "M$", Of: "nomad bridge, 2 nodes", Last: "3.4", LastAt: ago(20 * s), StaleMs: 60_000, Low: 0, High: 0.5, Alt: "Outflow rose from 0.2 to 3.4 M$ a minute"}, {ID: "ethereum-fee", Title: "Base fee", Unit: "gwei", Of: "Ethereum, eu-1", Last: "23.4", LastAt: ago(8 * s), StaleMs: 60_000, Low: 10, High: 30}}},
 		Chains:  []views.Chain{chains(1, false).Chains[0], chains(8, true).Chains[7]},
-		Signals: roomSignals(), Tasks: taskList(), Roles: roles(), Comms: comms(), Commands: hints(),
+		Signals: roomSignals(), Tasks: taskList(), Roles: roles(), Comms: comms(), Presence: present(5), Commands: hints(),
 		Links:  views.Links{Number: 42, Links: []views.Link{{Text: "Nomad bridge on Etherscan", URL: "https://etherscan.io/address/0x88a6"}, {Text: "Call", URL: "https://meet.example/nomad"}, {Text: "not an address", URL: "javascript:alert(1)"}}},
 		People: []views.Candidate{{Handle: "ana", Name: "Ana Ruiz"}, {Handle: "li", Name: "Li Wei"}, {Handle: "sam", Name: "Sam Oduya"}, {Handle: "priya", Name: "Priya Nair"}, {Handle: "jonas", Name: "Jonas Berg"}},
 		Mine:   []views.Action{{Label: "I have it", Command: "assign_role", Args: map[string]any{"role": "commander", "person": "@me"}, Tone: "main"}, {Label: "Not me", Command: "add_note", Args: map[string]any{"text": "I cannot take it."}}},

@@ -60,7 +60,7 @@ function zone(t) {
 }
 
 const running = "time[data-as=age],time[data-as=elapsed],time[data-as=elapsed-clock],time[data-as=due]";
-const standing = "time[data-as=clock],time[data-as=stamp],time[data-as=stamp-seconds]";
+const standing = "time[data-as=clock],time[data-as=minute],time[data-as=stamp],time[data-as=stamp-seconds]";
 
 function write(element, text) {
   if (element.firstChild?.nodeType === Node.TEXT_NODE && element.childNodes.length === 1) {
@@ -114,6 +114,7 @@ function stand(root = document) {
   for (const element of $$(standing, root)) {
     const t = Number(element.dataset.t);
     if (element.dataset.as === "clock") write(element, hms(t));
+    else if (element.dataset.as === "minute") write(element, hms(t).slice(0, 5));
     else write(element, stamp(t, local, element.dataset.as === "stamp-seconds"));
   }
 }

@@ -9,8 +9,23 @@ function fill(value) {
   return value;
 }
 
+// undecided keeps the ids of commands of which nobody knows whether they were carried out: pressed again they are the
+// same command, and done at most once.
+const undecided = new Map();
+
 export async function command(incident, name, args) {
-  return post(`/incidents/${incident}/commands`, { id: uuid(), command: name, args: fill(args ?? {}) });
+  const body = { command: name, args: fill(args ?? {}) };
+  const key = `${incident} ${JSON.stringify(body)}`;
+  const id = undecided.get(key) ?? uuid();
+  undecided.set(key, id);
+  try {
+    const value = await post(`/incidents/${incident}/commands`, { id, ...body });
+    undecided.delete(key);
+    return value;
+  } catch (problem) {
+    if (!problem.unanswered && problem.status < 500) undecided.delete(key);
+    throw problem;
+  }
 }
 
 async function press(button) {

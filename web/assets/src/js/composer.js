@@ -129,8 +129,10 @@ export function startComposer() {
       setTimeout(() => drop(id), 4000); // the entry itself drops it sooner
     } catch (problem) {
       if (problem.unanswered || problem.status >= 500) {
-        $(".entry-reason", item.node).textContent = "Not sent yet; it goes when the server answers.";
-        setTimeout(() => send(id, line), 2000);
+        $(".entry-reason", item.node).textContent = problem.code === "read_only"
+          ? "Not saved: Tocsin is read-only. It is sent again until it is; leave this page open."
+          : "Not known to be saved. It is sent again until it is, and is never written twice.";
+        setTimeout(() => send(id, line), 1500 + Math.random() * 2000);
       } else {
         drop(id);
         if (field.value === "") set(line);

@@ -42,6 +42,10 @@ export class Problem extends Error {
   get unanswered() { return this.status === 0; }
 }
 
+// position is the newest one of the log that an answer to this page told; see seen in live.js.
+let told = -1;
+export const position = () => told;
+
 export async function post(url, body) {
   let answer;
   try {
@@ -53,9 +57,11 @@ export async function post(url, body) {
       body: JSON.stringify(body),
     });
   } catch {
-    throw new Problem(0, "unanswered", "The server does not answer. Nothing is lost; it is tried again.");
+    throw new Problem(0, "unanswered", "The server did not answer. This may have been saved; sending it again is safe.");
   }
-  const text = await answer.text();
+  const at = answer.headers.get("Tocsin-Position");
+  if (answer.ok && at) told = Math.max(told, Number(at) || -1);
+  const text = await answer.text().catch(() => "");
   let value = {};
   try { value = text ? JSON.parse(text) : {}; } catch { /* not JSON: the status speaks */ }
   if (answer.ok) return value;

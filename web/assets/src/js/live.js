@@ -1,17 +1,22 @@
 // The live connection: one socket, resumed where it broke off, and the truth about how fresh the page is.
-import { $, $$, meta, make } from "./dom.js";
+import { $, $$, meta, make, position } from "./dom.js";
 import { heard, hms, now } from "./clock.js";
 import { insert, morph, morphMain } from "./morph.js";
 import { announce } from "./announce.js";
 
-const silence = 6000;   // older than this, the page is STALE
-const dead = 9000;      // older than this, an open socket is given up
+const silence = 5000;   // nothing heard for longer: the page is STALE
+const dead = 8000;      // an open socket that says nothing for longer is given up
+const spread = 2000;    // over this time pages come back after a restart, so that they do not come all at once
+const longest = 5000;   // and no later than this after any try that failed
 const wall = () => document.body.dataset.page === "wall";
 
-const topics = new Map(); // name -> position that is wholly here; a connection starts from it
-const reached = new Map(); // name -> position of the newest frame: others of the same position may still come
-const sinks = [];         // takers of sample frames
-const fresh = [];         // told when the page is live again
+// What the page holds of each topic: {since, from, at}. since is the position that is wholly here; a connection starts
+// from it. Positions of the log mean the same on every replica. A topic that counts for itself on each says who counted
+// (from); to any other replica only the time counts since when it was last known to be whole (at, by performance.now()).
+const topics = new Map();
+const reached = new Map(); // name -> {seq, from} of the newest frame: others of the same position may still come
+const sinks = [];          // takers of sample frames
+const fresh = [];          // told when the page is live again
 
 let socket = null;
 let attempt = 0;
@@ -19,6 +24,7 @@ let failures = 0;
 let timer = 0;
 let lastMessage = 0;      // this machine's time of the last message, 0 = none yet
 let opened = 0;           // how often the socket opened
+let restart = -1;         // when the server said it would restart: how long to stay away, ms
 let ended = "";
 let fetching = false;
 let again = false;
@@ -42,14 +48,18 @@ function show(state, text, link) {
   if (state === "live" && before !== "live") for (const f of fresh) f();
 }
 
+// judge says the truth in the corner: LIVE only while the socket is open and heard.
 function judge() {
   if (ended) return;
   const quiet = Date.now() - lastMessage;
+  const since = () => hms(lastMessage ? lastMessage + (now() - Date.now()) : Number(meta("now")));
   if (lastMessage === 0) {
-    if (performance.now() > silence) show("stale", `STALE since ${hms(Number(meta("now")))}`);
+    if (performance.now() > silence) show("stale", `STALE since ${since()}`);
     return;
   }
-  if (navigator.onLine === false || quiet > silence) show("stale", `STALE since ${hms(lastMessage + (now() - Date.now()))}`);
+  if (navigator.onLine === false || quiet > silence) show("stale", `STALE since ${since()}`);
+  else if (socket?.readyState !== WebSocket.OPEN) show("back", `RECONNECTING since ${since()}`);
+  else if ($("#read-only")?.dataset.on === "true") show("held", "READ-ONLY");
   else show("live", "LIVE");
   if (quiet > dead && socket?.readyState === WebSocket.OPEN) drop();
 }
@@ -64,12 +74,17 @@ function drop() {
   retry();
 }
 
+// retry comes back at a time of this page's own: a herd would hit the replicas that are left.
 function retry() {
   clearTimeout(timer);
   if (ended && !wall()) return;
-  const wait = ended ? 30_000 : Math.min(2000, 200 * 2 ** attempt) * (0.75 + Math.random() / 2);
+  let wait = attempt === 0 ? Math.random() * spread : (0.5 + Math.random() / 2) * Math.min(longest, 500 * 2 ** attempt);
+  if (ended) wait = 30_000;
+  else if (restart >= 0) wait = restart;
+  restart = -1;
   attempt = Math.min(attempt + 1, 6);
   timer = setTimeout(connect, wait);
+  judge();
 }
 
 function connect() {
@@ -77,16 +92,19 @@ function connect() {
   if (socket) return;
   const url = new URL("/live", location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  for (const [name, since] of topics) {
+  for (const [name, { since, from, at }] of topics) {
     url.searchParams.append("topic", name);
     url.searchParams.append("since", String(since));
+    if (!from) continue;
+    url.searchParams.set("from", from);
+    url.searchParams.set("ago", String(Math.ceil(performance.now() - at)));
   }
   const mine = new WebSocket(url);
   socket = mine;
   let open = false;
   mine.onopen = () => {
     open = true;
-    attempt = failures = 0;
+    failures = 0;
     opened++;
     if (opened > 1 && wall()) refetch(); // also finds out about a new build
   };
@@ -97,9 +115,10 @@ function connect() {
     take(message);
     judge();
   };
-  mine.onclose = () => {
+  mine.onclose = (event) => {
     if (socket !== mine) return;
     socket = null;
+    if (event.code === 1012 && restart < 0) restart = Math.random() * spread;
     if (!open && ++failures % 3 === 0) probe();
     retry();
   };
@@ -124,11 +143,20 @@ function take(message) {
   heard(message.at);
   switch (message.type) {
     case "hello":
+      attempt = 0;
       if (ended) { ended = ""; refetch(); }
       if (message.build && meta("build") && message.build !== meta("build")) renewed();
       return;
-    case "beat": // all that was published before it has come
-      for (const [name, seq] of reached) topics.set(name, Math.max(topics.get(name) ?? -1, seq));
+    case "beat": { // all that was published before it has come: what the page holds is whole as of now
+      const at = performance.now();
+      for (const [name, hold] of topics) {
+        const top = reached.get(name);
+        topics.set(name, { since: top ? (top.from === hold.from ? Math.max(hold.since, top.seq) : top.seq) : hold.since, from: top?.from ?? hold.from, at });
+      }
+      return;
+    }
+    case "bye":
+      restart = Math.min(Math.max(0, Number(message.retry_ms) || 0), spread);
       return;
     case "resync":
       refetch();
@@ -145,12 +173,23 @@ function take(message) {
   apply(message);
 }
 
+// older: the frame shows less than the page holds already. A frame without a position shows none, and positions that
+// two replicas counted for themselves cannot be compared: then the newer message counts.
+function older(frame) {
+  const hold = topics.get(frame.topic);
+  return Boolean(hold) && Number.isFinite(frame.seq) && (frame.from ?? "") === hold.from && frame.seq < hold.since;
+}
+
 function apply(frame) {
-  if (frame.topic && Number.isFinite(frame.seq)) {
+  if (older(frame)) return;
+  if (frame.topic && Number.isFinite(frame.seq) && topics.has(frame.topic)) {
+    const from = frame.from ?? "";
     const before = reached.get(frame.topic);
-    if (before === undefined || frame.seq > before) {
-      if (before !== undefined) topics.set(frame.topic, Math.max(topics.get(frame.topic) ?? -1, before));
-      reached.set(frame.topic, frame.seq);
+    if (!before || before.from !== from) reached.set(frame.topic, { seq: frame.seq, from });
+    else if (frame.seq > before.seq) { // with a newer one come, all of the one before are here
+      const hold = topics.get(frame.topic);
+      if (hold.from !== from || before.seq > hold.since) topics.set(frame.topic, { since: before.seq, from, at: hold.at });
+      reached.set(frame.topic, { seq: frame.seq, from });
     }
   }
   if (!frame.key || typeof frame.html !== "string") return;
@@ -163,29 +202,45 @@ function apply(frame) {
   if (element) morph(element, frame.html);
 }
 
+// seen is the newest position of the log that this page knows of, so that no replica answers with less.
+function seen() {
+  let top = position();
+  for (const [name, { since, from }] of topics) if (!from) top = Math.max(top, since, reached.get(name)?.seq ?? -1);
+  return top;
+}
+
+// behind: a page came from a replica that had less than what is here.
+const behind = (page) => $$('meta[name="topic"]', page).some((m) => !m.dataset.from && Number(m.dataset.since) < (topics.get(m.content)?.since ?? -1));
+
 // refetch brings the whole page up to date; frames that come meanwhile are applied afterwards.
 export async function refetch() {
   if (fetching) { again = true; return; }
   fetching = true;
-  for (let wait = 200; ; wait = Math.min(wait * 2, 2000)) {
+  let old = 0;
+  for (let wait = 200; ; wait = Math.min(wait * 2, 2000) * (0.75 + Math.random() / 2)) {
     try {
-      const answer = await fetch(location.pathname + location.search, { credentials: "same-origin", headers: { Accept: "text/html" }, cache: "no-store" });
+      const at = performance.now();
+      const answer = await fetch(location.pathname + location.search, { credentials: "same-origin", headers: { Accept: "text/html", "Tocsin-Position": String(seen()) }, cache: "no-store" });
       if (answer.status === 401 || answer.status === 403 || (answer.redirected && new URL(answer.url).pathname === "/signin")) { end("Your session has ended."); break; }
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (behind(page) && ++old <= 3) throw new Error("older than what is here"); // then the log itself is an older one
       const build = $('meta[name="build"]', page)?.content;
       if (build && meta("build") && build !== meta("build")) renewed();
+      const banner = $("#read-only", page);
+      if (banner && !$("#main #read-only")) morph($("#read-only"), banner.outerHTML);
       const main = $("#main", page);
       if (main) morphMain(main);
       const had = held;
       held = [];
       for (const m of $$('meta[name="topic"]', page)) {
         const since = Number(m.dataset.since);
-        const name = m.content;
-        topics.set(name, since);
-        reached.set(name, Math.max(reached.get(name) ?? -1, since));
-        for (const frame of had) if (frame.topic === name && frame.seq >= since) apply(frame);
+        const from = m.dataset.from ?? "";
+        const top = reached.get(m.content);
+        topics.set(m.content, { since, from, at });
+        if (!top || top.from !== from || top.seq < since) reached.set(m.content, { seq: since, from });
       }
+      for (const frame of had) apply(frame);
       const title = $("title", page)?.textContent;
       if (title) document.title = title;
       break;
@@ -209,13 +264,26 @@ function renewed() {
   document.dispatchEvent(new CustomEvent("tocsin:toast", { detail: { text: "Tocsin was updated.", verb: "Reload", act: () => location.reload() } }));
 }
 
+// tidy takes the position that a form led here with out of the address: it has been waited for.
+function tidy() {
+  const url = new URL(location.href);
+  if (!url.searchParams.has("since")) return;
+  url.searchParams.delete("since");
+  history.replaceState(history.state, "", url);
+}
+
 export function startLive() {
-  for (const m of $$('meta[name="topic"]')) topics.set(m.content, Number(m.dataset.since));
+  tidy();
+  for (const m of $$('meta[name="topic"]')) {
+    const hold = { since: Number(m.dataset.since), from: m.dataset.from ?? "", at: 0 }; // rendered after the navigation began
+    topics.set(m.content, hold);
+    reached.set(m.content, { seq: hold.since, from: hold.from });
+  }
   if (topics.size === 0) return;
   connect();
   setInterval(judge, 500);
   addEventListener("offline", judge);
-  addEventListener("online", () => { attempt = 0; if (socket?.readyState !== WebSocket.OPEN) { drop(); } judge(); });
+  addEventListener("online", () => { attempt = 0; if (socket?.readyState !== WebSocket.OPEN) drop(); judge(); });
   document.addEventListener("visibilitychange", () => {
     judge();
     if (!document.hidden && !socket) { attempt = 0; retry(); }

@@ -44,6 +44,13 @@ export function ask(question, verb = "Yes", { text = false } = {}) {
 
 export function startToasts() {
   document.addEventListener("tocsin:toast", (event) => toast(event.detail.text, { ...event.detail, stay: 60_000 }));
+  // while nothing can be written a form stays as it is, with what was typed
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post" || event.target.id === "composer" || document.body.dataset.watch !== "true" || $("#read-only")?.dataset.on !== "true") return; // on a page that is not live the banner may be of the past
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    toast("Tocsin is read-only: nothing can be saved just now. What you typed stays here; send it when the banner is gone.", { refused: true });
+  }, true);
   // forms that want to be asked about
   document.addEventListener("submit", async (event) => {
     const form = event.target;
