@@ -34,6 +34,12 @@ const commitTimeout = 30 * time.Second
 // with nobody to run that is a few microseconds.
 const yields = 16
 
+// MaxDrafts is how many events of single commands a batch may have, whatever else
+// they are, so that the store takes it in one Txn.
+func (l *Log) MaxDrafts() int {
+	return (store.OpLimit(l.db) - groupOps - 1) / 3 // record, id and causation of each; the run; see prepare
+}
+
 // request is one batch on its way into the log.
 type request struct {
 	batch   Batch

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"sync"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
@@ -17,9 +20,17 @@ type call struct {
 	meta    incident.Meta
 	done    chan struct{}
 	lead    chan struct{}
+	known   int64 // its id was looked up in the log after the desk had seen this seq
 	answer  Answer
 	err     error
 }
+
+func newCall(c incident.Command, m incident.Meta) *call {
+	return &call{command: c, meta: m, done: make(chan struct{}), lead: make(chan struct{}, 1)}
+}
+
+// open says that c has no answer yet.
+func (c *call) open() bool { return c.err == nil && c.answer.Number == 0 }
 
 // desk serializes the commands of one incident. There is no goroutine: the
 // first caller leads, decides everything that waits, appends it in one
@@ -27,20 +38,32 @@ type call struct {
 type desk struct {
 	log    Log
 	number int64
+	limit  int // events of one append; a single command may exceed it alone
 
-	mu      sync.Mutex // guards pending, busy
+	mu      sync.Mutex // guards pending, busy, crowd, seen
 	pending []*call    // at most maxPending
 	busy    bool       // somebody leads
+	crowd   int        // calls of the last batch and of those it left waiting
+	seen    int64      // seq, for who looks an id up
 
 	// owned by the leader
-	state incident.State
-	seq   int64
+	state  incident.State
+	seq    int64
+	recent map[string]bool // ids of the commands behind all events after since
+	since  int64
 }
 
 func (d *desk) idle() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return !d.busy && len(d.pending) == 0
+}
+
+// at is the seq that the desk has seen.
+func (d *desk) at() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.seen
 }
 
 func (d *desk) do(ctx context.Context, c *call) (Answer, error) {
@@ -96,6 +119,11 @@ func (d *desk) withdraw(c *call) bool {
 // first, and passes the lead on.
 func (d *desk) leadOnce(ctx context.Context) {
 	d.mu.Lock()
+	for i := 0; i < yields && len(d.pending) < min(d.crowd, maxCalls); i++ { // as the log does
+		d.mu.Unlock()
+		runtime.Gosched()
+		d.mu.Lock()
+	}
 	n := min(len(d.pending), maxCalls)
 	batch := d.pending[:n:n]
 	d.pending = append([]*call(nil), d.pending[n:]...)
@@ -104,14 +132,15 @@ func (d *desk) leadOnce(ctx context.Context) {
 	// The leader acts for others too: its own impatience must not cut them off.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendWait)
 	defer cancel()
-	defer d.passOn() // even if a decision panics, those who wait must not wait for ever
+	defer d.passOn(n) // even if a decision panics, those who wait must not wait for ever
 	d.decide(work, batch)
 }
 
 // passOn makes the longest waiting caller the leader.
-func (d *desk) passOn() {
+func (d *desk) passOn(decided int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.crowd = decided + len(d.pending)
 	if len(d.pending) > 0 {
 		d.pending[0].lead <- struct{}{}
 	} else {
@@ -119,57 +148,149 @@ func (d *desk) passOn() {
 	}
 }
 
+// decide answers every call of the batch, in one append or, when the log takes
+// no such large ones, in several.
+//
+// What the desk remembers is the incident unless another replica wrote, and
+// then the log refuses the append; so nothing is read before. A refusal, or an
+// answer without events, has no append to stand on: it is told only when it was
+// judged on what was read for this batch.
 func (d *desk) decide(ctx context.Context, batch []*call) {
 	defer func() {
 		for _, c := range batch {
-			if c.err == nil && c.answer.Number == 0 { // nothing may ever look like a success by accident
+			if c.open() { // nothing may ever look like a success by accident
 				c.err = errUndecided
 			}
 			close(c.done)
 		}
 	}()
-	fail := func(err error) {
-		d.seq, d.state = 0, incident.New(d.number, "")
-		for _, c := range batch {
-			if c.err == nil && c.answer.Number == 0 {
-				c.err = err
+	read := d.seq == 0
+	for conflicts := 0; ; {
+		j, err := d.attempt(ctx, batch, read)
+		read = false
+		switch {
+		case errors.Is(err, errStale):
+			read = true
+			continue
+		case errors.Is(err, eventlog.ErrConflict):
+			conflicts++
+			if conflicts == maxAttempts || ctx.Err() != nil {
+				err = ErrContended
+				break
 			}
-		}
-	}
-	for range maxAttempts {
-		var err error
-		if d.state, d.seq, err = fold(ctx, d.log, d.number, d.state, d.seq); err != nil {
-			fail(err)
-			return
-		}
-		j, err := d.judge(ctx, batch)
-		if err != nil {
-			fail(err)
-			return
-		}
-		if len(j.drafts) == 0 {
-			return
-		}
-		events, err := d.log.Append(ctx, eventlog.Batch{Stream: Stream(d.number), Expect: d.seq, Drafts: j.drafts})
-		if errors.Is(err, eventlog.ErrConflict) {
+			backOff(ctx, conflicts)
+			read = true
 			continue
 		}
 		if err != nil {
-			fail(fmt.Errorf("append to incident %d at %d: %w", d.number, d.seq, err))
+			d.forget()
+			for _, c := range batch {
+				if c.open() {
+					c.err = err
+				}
+			}
 			return
 		}
-		d.state, d.seq = apply(d.state, events), events[len(events)-1].Seq
-		for c, s := range j.spans {
-			c.answer = answer(d.number, events[s.from:s.to])
+		if !j.more {
+			return
 		}
-		for c, err := range j.leaning {
-			if c.err = err; err == nil {
-				c.answer = Answer{Number: d.number, Position: d.state.Position}
-			}
+		conflicts = 0
+	}
+}
+
+// attempt judges the open calls and appends what came out. errStale asks for
+// another one that reads first, ErrConflict says that another replica wrote.
+func (d *desk) attempt(ctx context.Context, batch []*call, read bool) (judgement, error) {
+	if read {
+		if err := d.read(ctx); err != nil {
+			return judgement{}, err
 		}
+	}
+	j, err := d.judge(ctx, batch)
+	if err != nil {
+		return j, err
+	}
+	if len(j.bare) > 0 && !read {
+		return j, errStale
+	}
+	for c, o := range j.bare {
+		c.answer, c.err = o.answer, o.err
+	}
+	if len(j.drafts) == 0 {
+		return j, nil
+	}
+	events, err := d.log.Append(ctx, eventlog.Batch{Stream: Stream(d.number), Expect: d.seq, Drafts: j.drafts})
+	if err != nil {
+		return j, fmt.Errorf("append to incident %d at %d: %w", d.number, d.seq, err)
+	}
+	d.take(events)
+	for c, s := range j.spans {
+		c.answer = answer(d.number, events[s.from:s.to])
+	}
+	for c, err := range j.leaning {
+		if c.err = err; err == nil {
+			c.answer = Answer{Number: d.number, Position: d.state.Position}
+		}
+	}
+	return j, nil
+}
+
+// read brings the state up to the newest event.
+func (d *desk) read(ctx context.Context) error {
+	first := d.seq == 0
+	if first {
+		d.state = incident.New(d.number, "")
+	}
+	for {
+		page, err := d.log.ReadStream(ctx, Stream(d.number), d.seq+1, pageSize)
+		if err != nil {
+			return fmt.Errorf("read incident %d from %d: %w", d.number, d.seq+1, err)
+		}
+		if len(page) > 0 {
+			d.take(page)
+		}
+		if len(page) < pageSize {
+			break
+		}
+	}
+	if first { // its ids are in the log; nobody has to keep them twice
+		d.recent, d.since = map[string]bool{}, d.seq
+	}
+	return nil
+}
+
+// take makes events of the stream, the ones after seq, part of what is known.
+func (d *desk) take(events []eventlog.Event) {
+	d.state, d.seq = apply(d.state, events), events[len(events)-1].Seq
+	if len(d.recent) > maxRecent || d.recent == nil {
+		d.recent, d.since = map[string]bool{}, events[0].Seq-1
+	}
+	for _, e := range events {
+		d.recent[e.Causation] = true
+	}
+	d.mu.Lock()
+	d.seen = d.seq
+	d.mu.Unlock()
+}
+
+// forget makes the next batch begin with reading.
+func (d *desk) forget() {
+	d.seq, d.state, d.recent = 0, incident.New(d.number, ""), nil
+}
+
+// backOff lets other replicas go on after the n-th conflict in a row: not at all
+// at first, then for a random time below 1, 2, 4 … 32 ms.
+func backOff(ctx context.Context, n int) {
+	if n < 3 {
 		return
 	}
-	fail(ErrContended)
+	limit := time.Millisecond << min(n-3, 5)
+	wait := time.NewTimer(rand.N(limit))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
 }
 
 // judgement is what one attempt decided and is only true once its drafts are in the log.
@@ -179,58 +300,66 @@ type judgement struct {
 	// leaning are the calls without events that were judged on drafts: refused
 	// with an error, or fulfilled (nil) by what stands before them in the batch.
 	leaning map[*call]error
+	// bare are those that were judged on the log alone.
+	bare map[*call]result
+	more bool // there are calls for another append
 }
 
 type span struct{ from, to int }
 
-// judge decides every call of the batch that has no answer yet, each on the
-// state that the ones before it leave behind. Calls that lean on no draft are
-// answered at once.
+type result struct {
+	answer Answer
+	err    error
+}
+
+// judge decides the calls of the batch that have no answer yet, each on the
+// state that the ones before it leave behind, until an append is full.
 func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
-	state := d.state
-	j := judgement{spans: map[*call]span{}, leaning: map[*call]error{}}
+	state, ahead := d.state, []incident.Event(nil)
+	j := judgement{spans: map[*call]span{}, leaning: map[*call]error{}, bare: map[*call]result{}}
 	ids := map[string]*call{}
-	settle := func(c *call, err error) {
-		switch {
-		case len(j.drafts) > 0:
-			j.leaning[c] = err
-		case err != nil:
-			c.err = err
-		default:
-			c.answer = Answer{Number: d.number, Position: state.Position}
-		}
-	}
 	for _, c := range batch {
-		if c.err != nil || c.answer.Number != 0 {
+		if !c.open() {
 			continue
 		}
-		past, err := d.log.ByCausation(ctx, c.meta.ID)
-		if err != nil {
-			return j, fmt.Errorf("look up command %s: %w", c.meta.ID, err)
-		}
-		if len(past) > 0 {
-			if past[0].Stream != Stream(d.number) || past[0].Actor != c.meta.Actor {
-				c.err = errIDUsed()
+		if c.known < d.since || d.recent[c.meta.ID] { // it may be in the log since it was looked up
+			past, err := d.log.ByCausation(ctx, c.meta.ID)
+			if err != nil {
+				return j, fmt.Errorf("look up command %s: %w", c.meta.ID, err)
+			}
+			if a, found, err := repeats(past, c.meta, d.number); found {
+				c.answer, c.err = a, err
 				continue
 			}
-			c.answer = answer(d.number, past)
-			c.answer.Repeated = true
-			continue
 		}
 		if twin := ids[c.meta.ID]; twin != nil { // the same command twice in one batch
 			if s, ok := j.spans[twin]; ok {
 				j.spans[c] = s
 			} else if err, ok := j.leaning[twin]; ok {
 				j.leaning[c] = err
+			} else if o, ok := j.bare[twin]; ok {
+				j.bare[c] = o
 			} else {
 				c.answer, c.err = twin.answer, twin.err
 			}
 			continue
 		}
 		ids[c.meta.ID] = c
+		for _, e := range ahead {
+			state = incident.Apply(state, e)
+		}
+		ahead = ahead[:0]
 		bodies, err := incident.Decide(state, c.command, c.meta)
-		if err != nil || len(bodies) == 0 {
-			settle(c, err)
+		switch {
+		case err == nil && len(bodies) > 0:
+		case len(j.drafts) > 0:
+			j.leaning[c] = err
+			continue
+		case err != nil:
+			j.bare[c] = result{err: err}
+			continue
+		default:
+			j.bare[c] = result{answer: Answer{Number: d.number, Position: state.Position}}
 			continue
 		}
 		more, err := draft(bodies, c.meta)
@@ -238,14 +367,14 @@ func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
 			c.err = err
 			continue
 		}
-		if len(j.drafts) > 0 && len(j.drafts)+len(more) > maxDrafts {
-			c.err = ErrBusy
-			continue
+		if len(j.drafts) > 0 && len(j.drafts)+len(more) > d.limit {
+			j.more = true // order is kept: whoever comes after waits too
+			break
 		}
 		j.spans[c] = span{len(j.drafts), len(j.drafts) + len(more)}
 		j.drafts = append(j.drafts, more...)
-		for _, b := range bodies {
-			state = incident.Apply(state, incident.Event{Meta: c.meta, Offset: state.Position + 1, Body: b})
+		for i, b := range bodies {
+			ahead = append(ahead, incident.Event{Meta: c.meta, Offset: state.Position + 1 + int64(i), Body: b})
 		}
 	}
 	return j, nil
@@ -267,14 +396,16 @@ func draft(bodies []incident.Body, m incident.Meta) ([]eventlog.Draft, error) {
 // fold reads what the stream has after seq and applies it to s.
 func fold(ctx context.Context, log Log, number int64, s incident.State, seq int64) (incident.State, int64, error) {
 	for {
-		page, err := log.ReadStream(ctx, Stream(number), seq+1, 512)
+		page, err := log.ReadStream(ctx, Stream(number), seq+1, pageSize)
 		if err != nil {
 			return s, seq, fmt.Errorf("read incident %d from %d: %w", number, seq+1, err)
 		}
-		if len(page) == 0 {
+		if len(page) > 0 {
+			s, seq = apply(s, page), page[len(page)-1].Seq
+		}
+		if len(page) < pageSize {
 			return s, seq, nil
 		}
-		s, seq = apply(s, page), page[len(page)-1].Seq
 	}
 }
 
