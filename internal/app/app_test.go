@@ -199,7 +199,7 @@ func TestAlertsBecomeIncidents(t *testing.T) {
 func TestStopIsQuick(t *testing.T) {
 	a := start(t, t.TempDir())
 	for range 5 {
-		ws, _, err := websocket.DefaultDialer.Dial("ws://"+a.Addr()+"/live?topic=wall&since=0", http.Header{"Authorization": {"Bearer " + bootstrap}})
+		ws, _, err := websocket.DefaultDialer.Dial("ws://"+a.Addr()+"/live?topic=wall", http.Header{"Authorization": {"Bearer " + bootstrap}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,12 +24,12 @@ func Follow(ctx context.Context, db store.DB, prefix string, log *slog.Logger, a
 	f := follower{db: db, prefix: prefix, all: all, one: one}
 	wait, troubled := firstWait, false
 	for ctx.Err() == nil {
-		rev := f.rev
+		rev, began := f.rev, time.Now()
 		err := f.follow(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		if f.rev > rev { // it went well for a while
+		if f.rev > rev || time.Since(began) > mostWait { // it went well for a while
 			wait, troubled = firstWait, false
 		}
 		switch {
