@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -105,12 +106,12 @@ func (d *DB) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error)
 			return resp, nil
 		case err == nil:
 			return nil, errAnswer
-		case refused(err):
+		case d.refused(err):
 			d.shun(conn)
 			if wait(within, d.ctx, retryPause) == nil {
 				continue
 			}
-		case fleeting(err):
+		case d.fleeting(err):
 			d.shun(conn)
 		}
 		return nil, d.because(ctx, within, err)
@@ -121,8 +122,10 @@ func (d *DB) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error)
 // our patience, or etcd's own.
 func (d *DB) because(ctx, within context.Context, err error) error {
 	switch {
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Cause(ctx)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w (%w)", context.Cause(ctx), d.explain(err))
 	case within.Err() != nil:
 		return fmt.Errorf("%w (%w)", context.Cause(within), d.explain(err))
 	}

@@ -23,15 +23,13 @@ func is(err, etcd error) bool {
 
 // fleeting reports whether another member, or the same a little later, may
 // answer better. After a Txn it does not say that nothing happened.
-func fleeting(err error) bool {
+func (d *DB) fleeting(err error) bool {
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unauthenticated:
 		return true
 	}
 	return errors.Is(err, errNoConnection) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		is(err, rpctypes.ErrGRPCAuthOldRevision) || is(err, rpctypes.ErrGRPCUserEmpty) ||
-		is(err, rpctypes.ErrGRPCRequestTooManyRequests) || is(err, rpctypes.ErrGRPCNotSupportedForLearner) ||
-		is(err, rpctypes.ErrGRPCFutureRev)
+		d.refused(err) || is(err, rpctypes.ErrGRPCFutureRev)
 }
 
 func errText(err error) string {
@@ -43,9 +41,10 @@ func errText(err error) string {
 
 // refused reports whether etcd turned a Txn away before looking at it, for a
 // reason that another try may not meet: nothing happened.
-func refused(err error) bool {
-	return is(err, rpctypes.ErrGRPCNoLeader) || is(err, rpctypes.ErrGRPCInvalidAuthToken) ||
-		is(err, rpctypes.ErrGRPCAuthOldRevision) || is(err, rpctypes.ErrGRPCUserEmpty) ||
+func (d *DB) refused(err error) bool {
+	return is(err, rpctypes.ErrGRPCUserEmpty) && d.opt.User != "" || // the token is new by now
+		is(err, rpctypes.ErrGRPCNoLeader) || is(err, rpctypes.ErrGRPCInvalidAuthToken) ||
+		is(err, rpctypes.ErrGRPCAuthOldRevision) ||
 		is(err, rpctypes.ErrGRPCRequestTooManyRequests) || is(err, rpctypes.ErrGRPCNotSupportedForLearner)
 }
 

@@ -191,7 +191,10 @@ func (d *DB) unreachable(ctx context.Context) error {
 		})
 	}
 	each.Wait()
-	return fmt.Errorf("no member of etcd can be reached (%s); check that etcd runs and that the address names its client ports: %w", strings.Join(why, "; "), context.Cause(ctx))
+	return &failure{
+		text: fmt.Sprintf("no member of etcd can be reached (%s); check that etcd runs and that the address names its client ports", strings.Join(why, ", ")),
+		err:  context.Cause(ctx),
+	}
 }
 
 // watchOver leaves a member that is silent while another is not: one that is
@@ -211,7 +214,7 @@ func (d *DB) watchOver() {
 		at := d.current
 		d.mu.Unlock()
 		conn, err := ask(d.members[at], probeWithin)
-		if err == nil || d.ctx.Err() != nil || !fleeting(err) {
+		if err == nil || d.ctx.Err() != nil || !d.fleeting(err) {
 			continue
 		}
 		for i := 1; i < len(d.members); i++ {

@@ -11,6 +11,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tocsin-ops/tocsin/store"
@@ -54,6 +56,7 @@ func (d *DB) ask(ctx context.Context, r *pb.RangeRequest, patience time.Duration
 	}
 	within, cancel := context.WithTimeoutCause(ctx, patience, d.tooLong(patience))
 	defer cancel()
+	var last error // the newest that is more than silence
 	for {
 		conn, err := d.connect(within)
 		if err != nil {
@@ -65,12 +68,15 @@ func (d *DB) ask(ctx context.Context, r *pb.RangeRequest, patience time.Duration
 		}
 		resp, err := pb.NewKVClient(conn).Range(try, r)
 		done()
+		if last == nil || status.Code(err) != codes.DeadlineExceeded {
+			last = err
+		}
 		switch {
 		case err == nil && resp.GetHeader() != nil:
 			return resp, nil
 		case err == nil:
 			return nil, errAnswer
-		case fleeting(err) && within.Err() == nil && d.ctx.Err() == nil:
+		case d.fleeting(err) && within.Err() == nil && d.ctx.Err() == nil:
 			d.shun(conn)
 			if wait(within, d.ctx, retryPause) == nil {
 				continue
@@ -79,7 +85,7 @@ func (d *DB) ask(ctx context.Context, r *pb.RangeRequest, patience time.Duration
 		if ctx.Err() == nil && d.isClosed() {
 			return nil, store.ErrClosed
 		}
-		return nil, d.because(ctx, within, err)
+		return nil, d.because(ctx, within, last)
 	}
 }
 
