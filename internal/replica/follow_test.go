@@ -38,6 +38,10 @@ func (c *cut) Watch(ctx context.Context, prefix []byte, from int64) iter.Seq2[st
 	return func(yield func(store.Change, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		if down.Err() != nil {
+			yield(store.Change{}, errDown)
+			return
+		}
 		defer context.AfterFunc(down, cancel)()
 		for change, err := range c.DB.Watch(ctx, prefix, from) {
 			if !yield(change, err) {
