@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the browser and node tests need and is quick when all is there:
-# Chromium (Debian's package), and below .cache: Alertmanager, btcd, anvil, etcd.
+# Chromium (Debian's package), and below .cache: Alertmanager, btcd, anvil, etcd, versitygw (S3).
 # With names as arguments it installs only those.
 # Every version is pinned; another one is installed by changing it here.
 set -euo pipefail
@@ -11,6 +11,7 @@ alertmanager=v0.31.1 # later ones embed a web interface that only their release 
 btcd=v0.26.2
 anvil=1.7.1
 etcd=v3.7.3 # as in etcd/go.mod
+versitygw=v1.8.0
 
 fail() { echo "tools: $1" >&2; exit 1; }
 
@@ -72,3 +73,4 @@ if wanted alertmanager; then once alertmanager $alertmanager gobin github.com/pr
 if wanted btcd; then once btcd $btcd gobin github.com/btcsuite/btcd@$btcd; fi
 if wanted anvil; then once anvil $anvil npmbin anvil @foundry-rs/anvil $anvil; fi
 if wanted etcd; then once etcd $etcd etcdbin; fi
+if wanted versitygw; then once versitygw $versitygw gobin github.com/versity/versitygw/cmd/versitygw@$versitygw; fi
