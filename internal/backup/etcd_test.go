@@ -1,0 +1,61 @@
+//go:build unix
+
+package backup_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tocsin-ops/tocsin/internal/backup"
+	"github.com/tocsin-ops/tocsin/store"
+	"github.com/tocsin-ops/tocsin/store/etcd"
+	"github.com/tocsin-ops/tocsin/store/etcd/etcdtest"
+)
+
+// TestEtcd does what the other engines do on a real etcd, a prefix for each store.
+func TestEtcd(t *testing.T) {
+	cluster := etcdtest.New(t, 1)
+	var n atomic.Int64
+	open := func(t testing.TB) store.DB {
+		o := must(etcd.ParseURL(fmt.Sprintf("etcd://%s/backup-%d", strings.Join(cluster.Endpoints(), ","), n.Add(1))))(t)
+		o.Log = slog.New(slog.DiscardHandler)
+		db := must(etcd.Open(t.Context(), o))(t)
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	all := maps.Clone(engines)
+	all["etcd"] = open
+	everyIntoEveryOther(t, all)
+	whileWritten(t, map[string]func(testing.TB) store.DB{"etcd": open})
+
+	t.Run("bolt to etcd to bolt", func(t *testing.T) {
+		first, second, third := engines["bolt"](t), open(t), engines["bolt"](t)
+		filled(t, first, 300)
+		for _, way := range [][2]store.DB{{first, second}, {second, third}} {
+			b, _ := written(t, way[0])
+			if _, _, err := backup.Restore(t.Context(), opened(b), way[1], backup.Restoration{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(everything(t, first), everything(t, third)) {
+			t.Error("what came back is not what went")
+		}
+	})
+	t.Run("too large", func(t *testing.T) {
+		from, to := engines["bolt"](t), open(t)
+		filled(t, from, 3)
+		must(from.Commit(t.Context(), store.Txn{Then: []store.Op{{Key: []byte("huge"), Value: make([]byte, 1<<20+300<<10)}}}))(t)
+		b, _ := written(t, from)
+		_, _, err := backup.Restore(t.Context(), opened(b), to, backup.Restoration{ValueLimit: 1<<20 + 256<<10})
+		if !errors.Is(err, backup.ErrTooLarge) || !bytes.Contains([]byte(err.Error()), []byte(`"huge"`)) || everything(t, to) != nil {
+			t.Error(err)
+		}
+	})
+}
