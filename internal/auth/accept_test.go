@@ -22,12 +22,21 @@ func TestBootstrapOnce(t *testing.T) {
 	if h.log.Size() != 0 {
 		t.Fatal("the bootstrap link is in the log")
 	}
-	second, _, err := h.Bootstrap(ctx)
-	if err != nil {
-		t.Fatal(err)
+	var second Link
+	links := []Link{first}
+	for range keptFirst {
+		if second, _, err = h.Bootstrap(ctx); err != nil {
+			t.Fatal(err)
+		}
+		links = append(links, second)
 	}
 	_, err = h.Accept(ctx, first.Token, Choice{Handle: "eve"}, h.visit())
-	wantCode(t, err, CodeBadLink) // replaced
+	wantCode(t, err, CodeBadLink) // there are newer ones enough
+	for _, l := range links[1:] {
+		if o, err := h.Inspect(ctx, l.Token, h.visit()); err != nil || !o.First {
+			t.Fatalf("one of the newest links: %+v %v", o, err)
+		}
+	}
 	_, err = h.Accept(ctx, second.Token, Choice{Handle: "Not A Handle"}, h.visit())
 	wantCode(t, err, CodeInvalid) // and the link still works
 	o, err := h.Inspect(ctx, second.Token, h.visit())
@@ -43,8 +52,10 @@ func TestBootstrapOnce(t *testing.T) {
 	}
 	_, err = h.Accept(ctx, second.Token, Choice{Handle: "eve"}, h.visit())
 	wantCode(t, err, CodeBadLink)
-	_, err = h.Inspect(ctx, second.Token, h.visit())
-	wantCode(t, err, CodeBadLink)
+	for _, l := range links {
+		_, err = h.Accept(ctx, l.Token, Choice{Handle: "eve"}, Visit{Address: l.ID, Txn: l.ID})
+		wantCode(t, err, CodeBadLink)
+	}
 	if n := len(h.People()); n != 1 {
 		t.Fatalf("%d people", n)
 	}

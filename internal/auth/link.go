@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -57,8 +58,9 @@ type Invitation struct {
 }
 
 // Bootstrap returns a link for the first administrator while nobody has ever
-// joined; else needed is false. Each call makes a new link, good for 24 hours,
-// and voids the one before. Nothing of it is in the log.
+// joined; else needed is false. Each call makes a new link, good for 24 hours and
+// until somebody has joined; the newest keptFirst are good at a time, because
+// replicas that start together each print one. Nothing of it is in the log.
 func (s *Service) Bootstrap(ctx context.Context) (link Link, needed bool, err error) {
 	if err := s.refresh(ctx); err != nil {
 		return Link{}, false, err
@@ -67,7 +69,7 @@ func (s *Service) Bootstrap(ctx context.Context) (link Link, needed bool, err er
 		return Link{}, false, nil
 	}
 	for range 5 {
-		old, rev, err := load[string](ctx, s.db, keyFirst)
+		old, rev, err := load[firstLinks](ctx, s.db, keyFirst)
 		if err != nil {
 			return Link{}, false, err
 		}
@@ -75,10 +77,12 @@ func (s *Service) Bootstrap(ctx context.Context) (link Link, needed bool, err er
 		if err != nil {
 			return Link{}, false, err
 		}
-		txn := store.Txn{If: []store.Cond{cond(keyFirst, rev)}, Then: []store.Op{put(keyFirst, link.ID), op}}
-		if rev != 0 {
-			txn.Then = append(txn.Then, remove(keyLinks+old))
+		txn := store.Txn{If: []store.Cond{cond(keyFirst, rev)}, Then: []store.Op{op}}
+		for len(old) >= keptFirst {
+			txn.Then = append(txn.Then, remove(keyLinks+old[0]))
+			old = old[1:]
 		}
+		txn.Then = append(txn.Then, put(keyFirst, append(old, link.ID)))
 		switch _, err = s.db.Commit(ctx, txn); {
 		case err == nil:
 			return link, true, nil
@@ -87,6 +91,21 @@ func (s *Service) Bootstrap(ctx context.Context) (link Link, needed bool, err er
 		}
 	}
 	return Link{}, false, refuse(CodeBusy, "Another process makes the first sign-in link at this moment. Try again.")
+}
+
+const keptFirst = 4
+
+// firstLinks are the ids of the first administrator's links, the newest last.
+// Once there was one, written as a string.
+type firstLinks []string
+
+func (l *firstLinks) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*l = firstLinks{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(l))
 }
 
 func (s *Service) newLink(kind, handle string, life int64) (Link, store.Op, error) {

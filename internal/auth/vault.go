@@ -13,7 +13,7 @@ import (
 // is the store's own key, which never leaves the process.
 const (
 	keyOwn        = "auth/key"
-	keyFirst      = "auth/first" // id of the current first administrator's link
+	keyFirst      = "auth/first" // ids of the first administrator's links
 	keyLinks      = "auth/link/"
 	keySessions   = "auth/session/"
 	keyTokens     = "auth/token/"
