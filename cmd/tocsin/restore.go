@@ -90,7 +90,16 @@ func openDirectory(dir string) (store.DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory %s: %w; choose another with --data", dir, err)
 	}
-	return bolt.Open(filepath.Join(dir, app.StoreFile), bolt.Options{})
+	db, err := bolt.Open(filepath.Join(dir, app.StoreFile), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	// What was drawn from another log is of no use, and may hold what was redacted.
+	if err := os.RemoveAll(filepath.Join(dir, app.SnapshotDir)); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
 // spool puts what can be read once into a file that can be read twice.

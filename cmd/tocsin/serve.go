@@ -19,6 +19,7 @@ type serve struct {
 	TLSCert   string `help:"Certificate, a PEM file: Tocsin itself speaks https." name:"tls-cert" type:"path" placeholder:"FILE"`
 	TLSKey    string `help:"Private key of the certificate, a PEM file." name:"tls-key" type:"path" placeholder:"FILE"`
 	Store     string `help:"Where the log is kept: bolt, a file in the data directory (default), or etcd://HOST:2379,HOST:2379/PREFIX, which several replicas share." placeholder:"STORE"`
+	Blobs     string `help:"Where large files are kept: a directory (default blobs in the data directory), or s3://BUCKET?region=REGION." placeholder:"PLACE"`
 }
 
 // Run serves until it is told to stop.
@@ -30,7 +31,7 @@ func (s serve) Run(ctx context.Context, io streams) error {
 	for _, o := range []struct {
 		flag string
 		to   *string
-	}{{s.Addr, &c.Addr}, {s.Data, &c.Data}, {s.PublicURL, &c.PublicURL}, {s.TLSCert, &c.TLS.Cert}, {s.TLSKey, &c.TLS.Key}} {
+	}{{s.Addr, &c.Addr}, {s.Data, &c.Data}, {s.Blobs, &c.Blobs}, {s.PublicURL, &c.PublicURL}, {s.TLSCert, &c.TLS.Cert}, {s.TLSKey, &c.TLS.Key}} {
 		if o.flag != "" {
 			*o.to = o.flag
 		}
@@ -52,7 +53,7 @@ func (s serve) Run(ctx context.Context, io streams) error {
 func serveConfig(ctx context.Context, io streams, o app.Options, started func(context.Context, *app.App) error) error {
 	o.Version = version
 	o.Logger = logger(io.err, o.Config.Level())
-	o.OpenStore = openStore
+	o.OpenStore, o.OpenBlobs = openStore, openBlobs
 	for _, note := range config.Strays(io.environ) {
 		o.Logger.Warn(note)
 	}

@@ -40,6 +40,8 @@ type Options struct {
 	// OpenStore opens a store that several replicas share, by its address; nil =
 	// this program knows none. It may be called again after an error.
 	OpenStore func(ctx context.Context, address string, log *slog.Logger) (store.DB, error)
+	// OpenBlobs opens the bucket that the setting blobs names; nil = directories only.
+	OpenBlobs func(ctx context.Context, address string) (store.Blobs, error)
 	// BootstrapToken is an administrator API token for automation; "" = none.
 	BootstrapToken string
 	// Demo marks everything as a drill: for throw-away directories only.
@@ -62,6 +64,7 @@ type App struct {
 	rooms   *room.Rooms
 	hub     *hub.Hub
 	tsdb    *metrics.Store
+	blobs   store.Blobs
 	watch   *telemetry.Supervisor
 	chain   *chains
 	play    *exercise.Player

@@ -44,7 +44,7 @@ func (a *App) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the metrics in %s: %w", dir, err)
 	}
-	return nil
+	return a.openBlobs(ctx)
 }
 
 // spool makes backups for administrators, one at a time; a file lies in the data

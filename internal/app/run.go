@@ -90,6 +90,12 @@ func (a *App) close() {
 		}
 		a.tsdb = nil
 	}
+	if a.blobs != nil {
+		if err := a.blobs.Close(); err != nil {
+			a.opt.Logger.Error("close the blobs", "err", err)
+		}
+		a.blobs = nil
+	}
 	if a.db != nil {
 		if err := a.db.Close(); err != nil {
 			a.opt.Logger.Error("close the store", "err", err)

@@ -113,6 +113,7 @@ var walls = []struct {
 }{
 	{"go.etcd.io/bbolt", []string{"store/bolt"}, "the engine must stay exchangeable"},
 	{"go.etcd.io/etcd", []string{"store/etcd"}, "the engine must stay exchangeable, and the desktop must not link it"},
+	{"gocloud.dev", []string{"store/blob"}, "the place of blobs must stay exchangeable"},
 	{"github.com/labstack/echo/v4", []string{"web"}, "HTTP belongs to web"},
 	{"github.com/gorilla/websocket", []string{"hub/ws"}, "the hub must not know its transport"},
 	{"github.com/wailsapp/wails", []string{"desktop"}, "the server must build without a desktop"},

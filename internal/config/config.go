@@ -22,6 +22,11 @@ type Config struct {
 	// etcd://host:2379,host:2379,host:2379/prefix, for several replicas. Default
 	// bolt. It is treated as a secret, since it may hold a password.
 	Store Store `yaml:"store"`
+	// Blobs is where files that are too large for the log are kept: a directory, or
+	// a bucket that speaks S3, like s3://bucket?region=eu-central-1, whose
+	// credentials are taken as AWS's tools take them. Empty: the directory blobs in
+	// Data. Replicas need a place that all of them see.
+	Blobs string `yaml:"blobs"`
 	// PublicURL is the address that people open, like https://tocsin.example.org,
 	// without a path. Passkeys are bound to its host name, and links are made
 	// with it. Empty: passkeys work on http://localhost only.

@@ -88,7 +88,7 @@ func TestProblems(t *testing.T) {
 	node := "    nodes: [{name: a, url: http://x:1}]\n"
 	for _, c := range []struct{ text, want string }{
 		{"adr: x", `f.yaml:1: there is no setting "adr"; write addr`},
-		{"addr: 1:1\nzzzzzzzzz: 1", `f.yaml:2: there is no setting "zzzzzzzzz"; remove it; the settings here are addr, data, store, public_url, tls, log_level, retention, organisation, bootstrap_token, bootstrap_token_file, components, chains, sources, correlation, status`},
+		{"addr: 1:1\nzzzzzzzzz: 1", `f.yaml:2: there is no setting "zzzzzzzzz"; remove it; the settings here are addr, data, store, blobs, public_url, tls, log_level, retention, organisation, bootstrap_token, bootstrap_token_file, components, chains, sources, correlation, status`},
 		{"chains:\n  - name: e\n    familly: evm\n", `f.yaml:3: chains[0]: there is no setting "familly"; write family`},
 		{"status: {titel: x}", `f.yaml:1: status: there is no setting "titel"; write title`},
 		{"addr: a:1\naddr: b:2", `f.yaml:2: addr is set already on line 1; keep one of the two`},

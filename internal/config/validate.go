@@ -72,6 +72,7 @@ func (c *Config) Validate() error {
 		j.wrong("data", "is empty; name a directory")
 	}
 	j.store()
+	j.blobs()
 	j.publicURL()
 	switch {
 	case c.TLS.Cert != "" && c.TLS.Key == "":
