@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -25,6 +27,7 @@ const (
 func (l *Log) write(ctx context.Context, group []*request) {
 	open := group
 	recheck := false // an earlier try may have happened: look every id up
+	reread := false  // the store has a newer tree than anybody told us
 	fresh := false   // the tree was read for this group, after its calls began
 	conflicts, uncertain := 0, 0
 	var lost error // the newest uncertain error
@@ -34,8 +37,8 @@ func (l *Log) write(ctx context.Context, group []*request) {
 		}
 	}
 	for len(open) > 0 {
-		if l.behind() || recheck {
-			fresh = true
+		if reread || l.behind() && !l.catchUp() {
+			fresh, reread = true, false
 			if err := l.reload(ctx); err != nil {
 				if lost != nil {
 					err = fmt.Errorf("%w: %w: then %w", ErrUncertain, lost, err)
@@ -57,7 +60,7 @@ func (l *Log) write(ctx context.Context, group []*request) {
 		}
 		if stale {
 			open = unsettled(open)
-			recheck = true
+			reread = true
 			continue
 		}
 		if uncertain >= maxUncertain || conflicts >= maxConflicts {
@@ -73,7 +76,7 @@ func (l *Log) write(ctx context.Context, group []*request) {
 		}
 		open = p.later
 		if len(p.taken) == 0 {
-			recheck = recheck || len(open) > 0
+			recheck = true // of those that wait for one another
 			continue
 		}
 		txn, head, err := p.txn()
@@ -100,12 +103,17 @@ func (l *Log) write(ctx context.Context, group []*request) {
 			open = append(p.taken, open...)
 			if errors.Is(err, store.ErrConflict) {
 				conflicts++
+				backOff(ctx, conflicts)
 			} else {
 				uncertain++
 				lost = err
 			}
+			// What is certain not to have happened needs no look at the ids. (Of an
+			// id that the caller chose that is known anyway.)
+			reread, recheck = true, lost != nil
+			continue
 		}
-		recheck = len(open) > 0
+		recheck = recheck || len(open) > 0
 	}
 }
 
@@ -134,12 +142,35 @@ func (l *Log) behind() bool {
 
 // accept makes a durable plan the state of the log.
 func (l *Log) accept(p *plan, head Checkpoint, rev int64) {
+	before := l.tip.size
 	l.tip = tip{rev: rev, size: p.tip.size, edge: p.tip.edge.trim(p.tip.size)}
 	if len(l.heads)+len(p.heads) > maxHeads {
 		clear(l.heads)
 	}
 	maps.Copy(l.heads, p.heads)
-	l.publish(head, rev)
+	events := make([]Event, 0, p.tip.size-before)
+	for _, r := range p.taken {
+		events = append(events, r.events...)
+	}
+	for i := range events {
+		l.upcasters.apply(&events[i])
+	}
+	l.publish(head, rev, events, nil, len(p.blanked) > 0)
+}
+
+// backOff waits, after the n-th conflict in a row, for a random time below 1, 2,
+// 4, 8, 16 ms; not at all after the first three. Replicas that always try at the
+// same moment would go on doing so.
+func backOff(ctx context.Context, n int) {
+	if n < 4 {
+		return
+	}
+	wait := time.NewTimer(rand.N(time.Millisecond << min(n-4, 4)))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
 }
 
 // plan is one Txn in the making.

@@ -37,7 +37,7 @@ func (s stored) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 			if err != nil {
 				return err
 			}
-			if first, err = tail(prefixHash, kv.Key); err != nil {
+			if first, err = numberAfter(prefixHash, kv.Key); err != nil {
 				return err
 			}
 			run = kv.Value

@@ -45,8 +45,8 @@ func after(prefix string) []byte {
 	return b
 }
 
-// tail is the number at the end of a key that starts with prefix.
-func tail(prefix string, key []byte) (int64, error) {
+// numberAfter is the number at the end of a key that starts with prefix.
+func numberAfter(prefix string, key []byte) (int64, error) {
 	if len(key) != len(prefix)+8 || string(key[:len(prefix)]) != prefix {
 		return 0, fmt.Errorf("key %q: %w", key, ErrCorrupt)
 	}

@@ -35,13 +35,16 @@ type Log struct {
 	log       *slog.Logger
 
 	// mu guards what is below; it is never held during a call to the store.
-	mu      sync.Mutex
-	pending []*request    // waiting appends, at most MaxPending
-	leading bool          // somebody leads: exactly one, who alone uses tip and heads
-	crowd   int           // appends of the last group and of those it left waiting
-	head    Checkpoint    // newest durable checkpoint that this Log has seen
-	rev     int64         // its revision
-	grown   chan struct{} // closed and replaced when head grows
+	mu          sync.Mutex
+	pending     []*request    // waiting appends, at most MaxPending
+	leading     bool          // somebody leads: exactly one, who alone uses tip and heads
+	crowd       int           // appends of the last group and of those it left waiting
+	head        Checkpoint    // newest durable checkpoint that this Log has seen
+	rev         int64         // its revision
+	grown       chan struct{} // closed and replaced when head grows
+	tail        tail          // the newest events
+	told        []growth      // what others appended and the leader has not taken up
+	toldRecords int           // of told; at most maxGrowth
 
 	// Owned by the leader.
 	tip   tip
@@ -128,8 +131,10 @@ func (l *Log) found(ctx context.Context, origin string) error {
 	return err
 }
 
-// reload reads the tree head anew into tip, forgets cached stream heads and tells
-// followers. Only Open and the leader call it.
+// reload reads the tree head anew into tip and tells followers. When another
+// replica appended little, that is one Get and one Scan of what is new; else the
+// edge of the tree is read, and cached stream heads are forgotten. Only Open and
+// the leader call it.
 func (l *Log) reload(ctx context.Context) error {
 	kv, err := l.db.Get(ctx, []byte(keyHead))
 	if err != nil {
@@ -138,6 +143,13 @@ func (l *Log) reload(ctx context.Context) error {
 	c, err := ParseCheckpoint(kv.Value, l.verifier)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if kv.Rev == l.tip.rev {
+		return nil
+	}
+	if events, ok := l.readGrowth(ctx, c, kv.Rev); ok {
+		l.publish(c, kv.Rev, events, nil, true)
+		return nil
 	}
 	e, err := readEdge(c.Size, stored{ctx, l.db})
 	if err != nil {
@@ -152,18 +164,62 @@ func (l *Log) reload(ctx context.Context) error {
 	}
 	l.tip = tip{rev: kv.Rev, size: c.Size, edge: e}
 	l.heads = make(map[string]int64)
-	l.publish(c, kv.Rev)
+	l.publish(c, kv.Rev, nil, nil, true)
 	return nil
 }
 
-// publish makes a durable checkpoint known and wakes followers.
-func (l *Log) publish(c Checkpoint, rev int64) {
+// readGrowth brings tip to c by reading the events between.
+func (l *Log) readGrowth(ctx context.Context, c Checkpoint, rev int64) ([]Event, bool) {
+	from := l.tip.size
+	if l.tip.edge == nil || c.Size <= from || c.Size-from > PageSize {
+		return nil, false
+	}
+	g := growth{rev: rev, head: c}
+	for kv, err := range l.db.Scan(ctx, store.Range{From: eventKey(from), To: eventKey(c.Size)}) {
+		if err != nil {
+			return nil, false
+		}
+		r, err := parseRecord(kv.Value)
+		if err != nil {
+			return nil, false
+		}
+		g.records = append(g.records, r)
+	}
+	if !whole(g.records, from, c.Size) {
+		return nil, false
+	}
+	next, heads := tip{size: from, edge: l.tip.edge.trim(from)}, map[string]int64{}
+	if !next.grow(g, heads) {
+		return nil, false
+	}
+	l.follow(next, heads)
+	return l.present(g.records), true
+}
+
+// publish makes a durable checkpoint known, with the events that it is new by, if
+// they are at hand, and wakes followers. others is what the leader has to take up
+// later; blanked says that a payload may have gone.
+func (l *Log) publish(c Checkpoint, rev int64, events []Event, others *growth, blanked bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if rev <= l.rev {
 		return
 	}
 	grew := c.Size > l.head.Size
+	if blanked {
+		l.tail = tail{}
+	}
+	if int64(len(events)) == c.Size-l.head.Size {
+		l.tail.add(c.Size, events)
+	} else {
+		l.tail = tail{}
+	}
+	if others == nil || l.toldRecords+len(others.records) > maxGrowth {
+		l.told, l.toldRecords = nil, 0
+	}
+	if others != nil {
+		l.told, l.toldRecords = append(l.told, *others), l.toldRecords+len(others.records)
+	}
 	l.head, l.rev = c, rev
 	if grew {
 		close(l.grown)
@@ -195,15 +251,21 @@ func (l *Log) Origin() string { return l.signer.Name() }
 // followers wake here too. It returns nil when ctx ends, and an error when the
 // store is closed or the stored checkpoint is not ours.
 func (l *Log) Run(ctx context.Context) error {
+	// A store of one process tells only what this one has written. One that is
+	// shared sends what others append, so that nobody has to read it.
+	prefix := []byte(keyHead)
+	if _, shared := l.db.(store.Ephemeral); shared {
+		prefix = []byte(prefixAll)
+	}
 	for ctx.Err() == nil {
-		from, err := l.catchUp(ctx)
+		from, err := l.look(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("watch log: %w", err)
 		}
-		for change, err := range l.db.Watch(ctx, []byte(keyHead), from) {
+		for change, err := range l.db.Watch(ctx, prefix, from) {
 			switch {
 			case ctx.Err() != nil:
 				return nil
@@ -212,10 +274,8 @@ func (l *Log) Run(ctx context.Context) error {
 			case err != nil:
 				return fmt.Errorf("watch log: %w", err)
 			default:
-				for _, op := range change.Ops {
-					if err := l.see(op.Key, op.Value, change.Rev); err != nil {
-						return err
-					}
+				if err := l.see(change); err != nil {
+					return err
 				}
 			}
 		}
@@ -223,10 +283,10 @@ func (l *Log) Run(ctx context.Context) error {
 	return nil
 }
 
-// catchUp reads the head and returns a revision to watch from. It is the
+// look reads the head and returns a revision to watch from. It is the
 // store's newest one, asked for before the head is read: the head itself may
 // have been written long before the oldest change that the store still keeps.
-func (l *Log) catchUp(ctx context.Context) (from int64, err error) {
+func (l *Log) look(ctx context.Context) (from int64, err error) {
 	if r, ok := l.db.(store.Revisioner); ok {
 		if from, err = r.Revision(ctx); err != nil {
 			return 0, err
@@ -236,23 +296,5 @@ func (l *Log) catchUp(ctx context.Context) (from int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return max(from, kv.Rev), l.see(kv.Key, kv.Value, kv.Rev)
-}
-
-func (l *Log) see(key, value []byte, rev int64) error {
-	if string(key) != keyHead {
-		return nil
-	}
-	l.mu.Lock()
-	known := rev <= l.rev
-	l.mu.Unlock()
-	if known {
-		return nil
-	}
-	c, err := ParseCheckpoint(value, l.verifier)
-	if err != nil {
-		return fmt.Errorf("watch log: %w: %w", ErrCorrupt, err)
-	}
-	l.publish(c, rev)
-	return nil
+	return max(from, kv.Rev), l.see(store.Change{Rev: kv.Rev, Ops: []store.Op{{Key: kv.Key, Value: kv.Value}}})
 }

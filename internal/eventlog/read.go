@@ -113,7 +113,7 @@ func (l *Log) ReadStream(ctx context.Context, stream string, fromSeq int64, limi
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", stream, err)
 		}
-		seq, err := tail(prefix, kv.Key)
+		seq, err := numberAfter(prefix, kv.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", stream, err)
 		}
@@ -160,7 +160,7 @@ func (l *Log) StreamHead(ctx context.Context, stream string) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("head of %s: %w", stream, err)
 		}
-		seq, err := tail(prefix, kv.Key)
+		seq, err := numberAfter(prefix, kv.Key)
 		if err != nil {
 			return 0, fmt.Errorf("head of %s: %w", stream, err)
 		}
@@ -186,7 +186,7 @@ func (l *Log) ByCausation(ctx context.Context, id string) ([]Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("events of %s: %w", id, err)
 		}
-		from, err := tail(prefix, kv.Key)
+		from, err := numberAfter(prefix, kv.Key)
 		if err != nil {
 			return nil, fmt.Errorf("events of %s: %w", id, err)
 		}
@@ -232,23 +232,35 @@ func (l *Log) ByID(ctx context.Context, id string) (Event, error) {
 
 // Follow yields every event from offset from on, in order, in pages of at most
 // PageSize, first what is there and then what comes, without gap or repetition,
-// for ever. It ends without error when ctx ends; it yields at most one error, last.
+// for ever. What comes is shared with other followers and not to be changed; it
+// may be newer than a store that lags behind its own watch shows. It ends without error when ctx ends; it yields at most one error, last.
 // A follower that is slow only reads later: nothing is queued for it.
 func (l *Log) Follow(ctx context.Context, from int64) iter.Seq2[[]Event, error] {
 	return func(yield func([]Event, error) bool) {
 		next := max(from, 0)
+		atEnd := false // has seen the end, and not fallen behind since
 		for ctx.Err() == nil {
 			l.mu.Lock()
 			size, grown := l.head.Size, l.grown // together: no wake-up is lost
+			to := min(next+PageSize, size)
+			var page []Event
+			if atEnd && next < size {
+				page = l.tail.page(next, to)
+			}
 			l.mu.Unlock()
 			if next >= size {
+				atEnd = true
 				select {
 				case <-grown:
 				case <-ctx.Done():
 				}
 				continue
 			}
-			page, err := l.span(ctx, next, min(next+PageSize, size))
+			var err error
+			if page == nil {
+				atEnd = false
+				page, err = l.span(ctx, next, to)
+			}
 			if ctx.Err() != nil {
 				return
 			}

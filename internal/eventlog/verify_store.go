@@ -51,7 +51,7 @@ func (s *storedSource) walk(ctx context.Context, c *check) error {
 			return errStop
 		}
 		if strings.HasPrefix(key, prefixEvent) {
-			offset, err := tail(prefixEvent, kv.Key)
+			offset, err := numberAfter(prefixEvent, kv.Key)
 			if err != nil {
 				c.fault(-1, "%v", err)
 			} else if c.at(offset) {
@@ -136,7 +136,7 @@ func (c *check) lead(err error, key []byte, at, n int64, by byte, right func(i i
 
 // run compares one run of stored hashes and returns the index that is due next.
 func (c *check) run(kv store.KV, next int64) int64 {
-	first, err := tail(prefixHash, kv.Key)
+	first, err := numberAfter(prefixHash, kv.Key)
 	if err != nil {
 		c.fault(-1, "%v", err)
 		return next

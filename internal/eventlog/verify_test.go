@@ -53,7 +53,7 @@ func TestFlippedByte(t *testing.T) {
 	mustVerify(t, db)
 	flips := 0
 	for _, kv := range dump(t, db, prefixEvent) {
-		offset, err := tail(prefixEvent, kv.Key)
+		offset, err := numberAfter(prefixEvent, kv.Key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestFlippedByteInLargeLog(t *testing.T) {
 		if !errors.As(err, &bad) {
 			t.Fatalf("byte %d of %q changed: verify = %v", i, kv.Key, err)
 		}
-		if offset, err := tail(prefixEvent, kv.Key); err == nil && bad.Offset != offset {
+		if offset, err := numberAfter(prefixEvent, kv.Key); err == nil && bad.Offset != offset {
 			t.Fatalf("byte %d of event %d: verify names %v", i, offset, bad)
 		}
 		put(t, db, kv.Key, kv.Value)
@@ -180,7 +180,7 @@ func TestTamper(t *testing.T) {
 			h := tlog.RecordHash(leaf)
 			want := tlog.StoredHashIndex(0, 6)
 			for _, kv := range dump(t, db, prefixHash) {
-				first, _ := tail(prefixHash, kv.Key)
+				first, _ := numberAfter(prefixHash, kv.Key)
 				if first <= want && want < first+int64(len(kv.Value)/32) {
 					v := bytes.Clone(kv.Value)
 					copy(v[(want-first)*32:], h[:])
@@ -214,7 +214,7 @@ func TestTamper(t *testing.T) {
 		}},
 		{"stored hash of a leaf", 2, "Merkle hash stored", func(t *testing.T, db *mem.DB, l *Log) {
 			for _, kv := range dump(t, db, prefixHash) {
-				first, _ := tail(prefixHash, kv.Key)
+				first, _ := numberAfter(prefixHash, kv.Key)
 				if want := tlog.StoredHashIndex(0, 2); first <= want && want < first+int64(len(kv.Value)/32) {
 					v := bytes.Clone(kv.Value)
 					v[(want-first)*32] ^= 1
