@@ -22,6 +22,7 @@ const (
 // without their timelines, of which only cards are left in the end.
 type sketcher struct {
 	log      Log
+	most     int // sketches at once
 	fold     *fold
 	sketches map[int64]incident.Sketch // incidents that events came for
 	progress func(done, of int64)
@@ -65,7 +66,7 @@ func (k *sketcher) apply(ctx context.Context, it *item) error {
 	}
 	before, ok := k.sketches[it.incident]
 	if !ok {
-		if len(k.sketches) >= sketchesAtOnce {
+		if len(k.sketches) >= k.most {
 			k.settle(false)
 		}
 		var err error
@@ -115,7 +116,7 @@ func (k *sketcher) settle(all bool) {
 			delete(k.sketches, n)
 		}
 	}
-	if len(k.sketches) > sketchesAtOnce/2 && !all {
+	if len(k.sketches) > k.most/2 && !all {
 		k.settle(true)
 	}
 }

@@ -33,33 +33,41 @@ func (w *World) Look(see func(View)) {
 // from the log first. The error is ErrUnknown, ctx's or the log's; see was then
 // not called.
 func (w *World) LookInto(ctx context.Context, number int64, see func(View, incident.State)) error {
+	var read *incident.State
 	for range looks {
-		if done, err := w.lookAt(number, see); done || err != nil {
+		if done, err := w.lookAt(number, read, see); done || err != nil {
 			return err
 		}
 		st, err := load(ctx, w.log, number, w.Position())
 		if err != nil {
 			return err
 		}
+		read = &st
 		w.mu.Lock()
 		if c, away := w.fold.cards[number]; away && c.Position == st.Position { // nothing came for it meanwhile
 			w.keep(number, st)
+			w.evict()
 		}
-		w.evict()
 		w.mu.Unlock()
 	}
-	return fmt.Errorf("look into incident %d: it was pushed out %d times", number, looks)
+	return fmt.Errorf("look into incident %d: it changed %d times meanwhile", number, looks)
 }
 
-func (w *World) lookAt(number int64, see func(View, incident.State)) (done bool, err error) {
+// lookAt shows an incident that is whole, or that was read and is still so.
+func (w *World) lookAt(number int64, read *incident.State, see func(View, incident.State)) (done bool, err error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	st, ok := w.whole[number]
 	if !ok {
-		if _, known := w.fold.cards[number]; !known {
+		c, known := w.fold.cards[number]
+		if !known {
 			return true, ErrUnknown
 		}
-		return false, nil
+		if read == nil || read.Position != c.Position {
+			return false, nil
+		}
+		see(View{w}, *read)
+		return true, nil
 	}
 	if !incident.Open(st) {
 		w.use(number, true)

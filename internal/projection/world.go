@@ -39,7 +39,7 @@ const (
 	keptClosed = 64
 	// loadAtOnce is how many incidents are read from their streams together.
 	loadAtOnce = 4
-	// looks is how often LookInto reads an incident that others push out again.
+	// looks is how often LookInto reads an incident that keeps changing.
 	looks = 20
 )
 
@@ -57,7 +57,9 @@ type World struct {
 	// Set it before CatchUp; nil is silent.
 	Progress func(done, of int64)
 
-	log Log
+	log  Log
+	kept int // keptClosed
+	most int // sketchesAtOnce
 
 	mu       sync.RWMutex // one lock for the states and what changed: no reader sees one without the other
 	fold     fold
@@ -75,7 +77,7 @@ type World struct {
 // New returns an empty world.
 func New(log Log) *World {
 	return &World{
-		log: log, fold: newFold(), whole: map[int64]incident.State{}, redacted: -1,
+		log: log, kept: keptClosed, most: sketchesAtOnce, fold: newFold(), whole: map[int64]incident.State{}, redacted: -1,
 		moved: make(chan struct{}), changed: map[string]int64{}, pending: map[string]int64{}, wake: make(chan struct{}, 1),
 	}
 }
@@ -87,7 +89,7 @@ func (w *World) CatchUp(ctx context.Context) error {
 	w.mu.RLock()
 	f := w.fold.clone()
 	w.mu.RUnlock()
-	k := sketcher{log: w.log, fold: &f, sketches: map[int64]incident.Sketch{}, progress: w.Progress, redacted: -1}
+	k := sketcher{log: w.log, most: w.most, fold: &f, sketches: map[int64]incident.Sketch{}, progress: w.Progress, redacted: -1}
 	if err := k.run(ctx, w.log.Size()); err != nil {
 		return fmt.Errorf("fold the log: %w", err)
 	}
@@ -279,7 +281,7 @@ func (w *World) use(n int64, closed bool) {
 func (w *World) evict() {
 	w.leaf.Lock()
 	defer w.leaf.Unlock()
-	for len(w.recent) > keptClosed {
+	for len(w.recent) > w.kept {
 		n := w.recent[0]
 		w.recent = slices.Delete(w.recent, 0, 1)
 		w.fold.cards[n] = w.whole[n].Card()
