@@ -23,8 +23,8 @@ const MaxPending = 8192
 const groupBytes = 1 << 20
 
 // groupOps are the operations of a Txn besides those of its batches: the hash
-// run and the checkpoint.
-const groupOps = 2
+// run, the checkpoint and the end of a turn.
+const groupOps = 3
 
 // commitTimeout bounds one group. Its context is not the caller's: a caller who
 // leaves must not fail the others in the group.

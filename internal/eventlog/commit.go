@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"time"
+	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-ops/tocsin/store"
 )
@@ -36,10 +36,16 @@ func (l *Log) write(ctx context.Context, group []*request) {
 			r.settle(nil, err)
 		}
 	}
+	defer func() {
+		if l.turn != 0 { // claimed, but nothing was left to append
+			_ = l.endTurn(ctx, l.turn)
+			l.turn = 0
+		}
+	}()
 	for len(open) > 0 {
 		if reread || l.behind() && !l.catchUp() {
 			fresh, reread = true, false
-			if err := l.reload(ctx); err != nil {
+			if err := l.inTurn(ctx, conflicts); err != nil {
 				if lost != nil {
 					err = fmt.Errorf("%w: %w: then %w", ErrUncertain, lost, err)
 				}
@@ -49,6 +55,7 @@ func (l *Log) write(ctx context.Context, group []*request) {
 		}
 		p := plan{log: l, tip: tip{size: l.tip.size, edge: maps.Clone(l.tip.edge)}, heads: map[string]int64{}, ids: map[string]bool{}, blanked: map[int64]bool{}}
 		stale := false
+		p.prefetch(ctx, open, recheck)
 		for _, r := range open {
 			err := p.decide(ctx, r, recheck)
 			if stale = !fresh && ahead(err); stale {
@@ -103,7 +110,6 @@ func (l *Log) write(ctx context.Context, group []*request) {
 			open = append(p.taken, open...)
 			if errors.Is(err, store.ErrConflict) {
 				conflicts++
-				backOff(ctx, conflicts)
 			} else {
 				uncertain++
 				lost = err
@@ -142,6 +148,7 @@ func (l *Log) behind() bool {
 
 // accept makes a durable plan the state of the log.
 func (l *Log) accept(p *plan, head Checkpoint, rev int64) {
+	l.turn = 0
 	before := l.tip.size
 	l.tip = tip{rev: rev, size: p.tip.size, edge: p.tip.edge.trim(p.tip.size)}
 	if len(l.heads)+len(p.heads) > maxHeads {
@@ -158,21 +165,6 @@ func (l *Log) accept(p *plan, head Checkpoint, rev int64) {
 	l.publish(head, rev, events, nil, len(p.blanked) > 0)
 }
 
-// backOff waits, after the n-th conflict in a row, for a random time below 1, 2,
-// 4, 8, 16 ms; not at all after the first three. Replicas that always try at the
-// same moment would go on doing so.
-func backOff(ctx context.Context, n int) {
-	if n < 4 {
-		return
-	}
-	wait := time.NewTimer(rand.N(time.Millisecond << min(n-4, 4)))
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-	}
-}
-
 // plan is one Txn in the making.
 type plan struct {
 	log     *Log
@@ -184,6 +176,64 @@ type plan struct {
 	ops     []store.Op
 	taken   []*request // in this Txn
 	later   []*request // have to wait for this Txn
+	past    map[*request]lookedUp
+	fetched []streamHead
+}
+
+type lookedUp struct {
+	events []Event
+	err    error
+}
+
+// asksOnce is how much is asked of a networked store at one time.
+const asksOnce = 16
+
+// prefetch asks at once for what decide would ask for one after the other. A
+// store in this process answers faster than that.
+func (p *plan) prefetch(ctx context.Context, open []*request, recheck bool) {
+	if !p.log.shared || len(open) < 2 {
+		return
+	}
+	var group errgroup.Group
+	group.SetLimit(asksOnce)
+	var mu sync.Mutex
+	p.past = map[*request]lookedUp{}
+	heads := map[string]bool{}
+	for _, r := range open {
+		if r.fixed || recheck {
+			group.Go(func() error {
+				events, err := p.log.lookup(ctx, r)
+				mu.Lock()
+				defer mu.Unlock()
+				p.past[r] = lookedUp{events, err}
+				return nil
+			})
+		}
+		stream := r.batch.Stream
+		if _, known := p.log.heads[stream]; known || heads[stream] || len(p.log.heads)+len(heads) >= maxHeads {
+			continue
+		}
+		heads[stream] = true
+		group.Go(func() error {
+			head, err := p.log.StreamHead(ctx, stream)
+			if err != nil {
+				return nil // decide asks again, and says so
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			p.fetched = append(p.fetched, streamHead{stream, head})
+			return nil
+		})
+	}
+	_ = group.Wait() // never an error
+	for _, h := range p.fetched {
+		p.log.heads[h.stream] = h.seq
+	}
+}
+
+type streamHead struct {
+	stream string
+	seq    int64
 }
 
 // decide takes r into the plan, answers it from the log, or refuses it.
@@ -195,7 +245,11 @@ func (p *plan) decide(ctx context.Context, r *request, recheck bool) error {
 		}
 	}
 	if r.fixed || recheck {
-		found, err := p.log.lookup(ctx, r)
+		past, ok := p.past[r]
+		if !ok {
+			past.events, past.err = p.log.lookup(ctx, r)
+		}
+		found, err := past.events, past.err
 		if err != nil {
 			return err
 		}
@@ -298,7 +352,10 @@ func (p *plan) txn() (store.Txn, Checkpoint, error) {
 		store.Op{Key: numKey(prefixHash, first), Value: p.hashes},
 		store.Op{Key: []byte(keyHead), Value: signed})
 	head := Checkpoint{Origin: l.signer.Name(), Size: p.tip.size, Root: root, Verifier: l.verifier, Signed: string(signed)}
-	return store.Txn{If: []store.Cond{{Key: []byte(keyHead), Rev: l.tip.rev}}, Then: ops}, head, nil
+	if l.turn != 0 {
+		ops = append(ops, store.Op{Key: []byte(keyTurn), Delete: true})
+	}
+	return store.Txn{If: []store.Cond{{Key: []byte(keyHead), Rev: l.tip.rev}, {Key: []byte(keyTurn), Rev: l.turn}}, Then: ops}, head, nil
 }
 
 // event is what readers see of a header with its payload.

@@ -29,6 +29,7 @@ type Options struct {
 // goroutines, and any number of Logs (replicas) may be open on one store.
 type Log struct {
 	db        store.DB
+	shared    bool // by replicas, over a network
 	signer    note.Signer
 	verifier  string
 	upcasters *Upcasters
@@ -49,6 +50,7 @@ type Log struct {
 	// Owned by the leader.
 	tip   tip
 	heads map[string]int64 // heads of streams at tip; at most maxHeads
+	turn  int64            // revision of the turn that this Log has claimed, or 0
 }
 
 // tip is the tree that the next append builds on.
@@ -69,6 +71,7 @@ func Open(ctx context.Context, db store.DB, o Options) (*Log, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Log{db: db, upcasters: o.Upcasters, log: o.Log, grown: make(chan struct{})}
+	_, l.shared = db.(store.Ephemeral)
 	key, err := db.Get(ctx, []byte(keySigner))
 	if errors.Is(err, store.ErrNotFound) {
 		if err = l.found(ctx, o.Origin); err == nil {
@@ -254,7 +257,7 @@ func (l *Log) Run(ctx context.Context) error {
 	// A store of one process tells only what this one has written. One that is
 	// shared sends what others append, so that nobody has to read it.
 	prefix := []byte(keyHead)
-	if _, shared := l.db.(store.Ephemeral); shared {
+	if l.shared {
 		prefix = []byte(prefixAll)
 	}
 	for ctx.Err() == nil {

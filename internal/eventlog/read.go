@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-ops/tocsin/store"
 )
@@ -34,12 +37,18 @@ func (l *Log) Read(ctx context.Context, from int64, limit int) ([]Event, error) 
 
 // span reads the events of [from, to) that exist.
 func (l *Log) span(ctx context.Context, from, to int64) ([]Event, error) {
+	return l.spanOf(ctx, from, to, "")
+}
+
+// spanOf is span, of the events of one stream if it is not empty.
+func (l *Log) spanOf(ctx context.Context, from, to int64, stream string) ([]Event, error) {
 	var records []record
+	want := from - 1
 	for kv, err := range l.db.Scan(ctx, store.Range{From: eventKey(from), To: eventKey(to)}) {
 		if err != nil {
 			return nil, fmt.Errorf("read events from %d: %w", from, err)
 		}
-		want := from + int64(len(records))
+		want++
 		r, err := parseRecord(kv.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read event %d: %w: %w", want, ErrCorrupt, err)
@@ -47,7 +56,9 @@ func (l *Log) span(ctx context.Context, from, to int64) ([]Event, error) {
 		if !bytes.Equal(kv.Key, eventKey(want)) || r.header.Offset != want {
 			return nil, fmt.Errorf("read event %d: found event %d in its place: %w", want, r.header.Offset, ErrCorrupt)
 		}
-		records = append(records, r)
+		if stream == "" || r.header.Stream == stream {
+			records = append(records, r)
+		}
 	}
 	return l.events(ctx, records)
 }
@@ -93,64 +104,125 @@ func (r *record) redaction(offset int64, stream string) (Redaction, error) {
 }
 
 // ReadStream returns events of one stream from seq fromSeq (1 is the first) on,
-// ascending, at most limit and MaxRead. No such stream: none.
+// ascending, at most limit and MaxRead. No such stream: none. It asks the store
+// once or twice where the events are and then for all of them at once, however
+// much other streams lie between.
 func (l *Log) ReadStream(ctx context.Context, stream string, fromSeq int64, limit int) ([]Event, error) {
-	limit = bound(limit)
-	fromSeq = max(fromSeq, 1)
-	// The run that holds fromSeq is the last that starts at or before it.
-	prefix := string(nameKey(prefixStream, stream)) + "\x00"
-	start := numKey(prefix, fromSeq)
-	for kv, err := range l.db.Scan(ctx, store.Range{From: []byte(prefix), To: numKey(prefix, fromSeq+1), Limit: 1, Reverse: true}) {
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", stream, err)
-		}
-		start = kv.Key
+	limit, fromSeq = bound(limit), max(fromSeq, 1)
+	runs, err := l.runs(ctx, stream, fromSeq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", stream, err)
 	}
-	type part struct{ from, to int64 }
-	var parts []part
+	var exact []span // and nothing else
 	left := int64(limit)
-	for kv, err := range l.db.Scan(ctx, store.Range{From: start, To: after(prefix), Limit: limit + 1}) {
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", stream, err)
+	for _, r := range runs {
+		if skip := fromSeq - r.seq; skip > 0 {
+			r.offset, r.count = r.offset+skip, r.count-skip
 		}
-		seq, err := numberAfter(prefix, kv.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", stream, err)
-		}
-		offset, count, err := parseRun(kv.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", stream, err)
-		}
-		if skip := fromSeq - seq; skip > 0 {
-			offset, count = offset+skip, count-skip
-		}
-		if count = min(count, left); count <= 0 {
+		if r.count = min(r.count, left); r.count <= 0 {
 			continue
 		}
-		left -= count
-		if n := len(parts); n > 0 && parts[n-1].to == offset {
-			parts[n-1].to += count
-		} else {
-			parts = append(parts, part{offset, offset + count})
+		left -= r.count
+		exact = append(exact, span{r.offset, r.offset + r.count})
+	}
+	found, err := l.readSpans(ctx, joined(exact), stream)
+	if errors.Is(err, ErrCorrupt) { // the damage may be in an event of others
+		found, err = l.readSpans(ctx, exact, stream)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", stream, err)
+	}
+	if int64(len(found)) != int64(limit)-left {
+		return nil, fmt.Errorf("read %s: %d events where %d should be: %w", stream, len(found), int64(limit)-left, ErrCorrupt)
+	}
+	for i := range found {
+		if found[i].Seq != fromSeq+int64(i) {
+			return nil, fmt.Errorf("read %s: event %d is %d of it: %w", stream, found[i].Offset, found[i].Seq, ErrCorrupt)
 		}
-		if left == 0 {
+	}
+	return found, nil
+}
+
+// run is one entry of a stream's index.
+type run struct{ seq, offset, count int64 }
+
+// runs are those that hold the events of a stream from fromSeq on, at most limit
+// and one.
+func (l *Log) runs(ctx context.Context, stream string, fromSeq int64, limit int) (out []run, err error) {
+	prefix := string(nameKey(prefixStream, stream)) + "\x00"
+	scan := func(r store.Range) error {
+		for kv, err := range l.db.Scan(ctx, r) {
+			if err != nil {
+				return err
+			}
+			r := run{}
+			if r.seq, err = numberAfter(prefix, kv.Key); err != nil {
+				return err
+			}
+			if r.offset, r.count, err = parseRun(kv.Value); err != nil {
+				return err
+			}
+			out = append(out, r)
+		}
+		return nil
+	}
+	if err := scan(store.Range{From: numKey(prefix, fromSeq), To: after(prefix), Limit: limit + 1}); err != nil {
+		return nil, err
+	}
+	if fromSeq == 1 || len(out) > 0 && out[0].seq == fromSeq {
+		return out, nil
+	}
+	// fromSeq is inside a run that starts before it, if it is at all.
+	later := out
+	out = nil
+	if err := scan(store.Range{From: []byte(prefix), To: numKey(prefix, fromSeq), Limit: 1, Reverse: true}); err != nil {
+		return nil, err
+	}
+	return append(out, later...), nil
+}
+
+// span is the offsets [from, to).
+type span struct{ from, to int64 }
+
+const (
+	spanGap   = 64 // events of others that are read along rather than asked for around
+	spansOnce = 16 // spans that are read at one time
+)
+
+// joined makes one of spans that lie close to one another.
+func joined(spans []span) (out []span) {
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.from >= out[n-1].to && s.from-out[n-1].to <= spanGap {
+			out[n-1].to = s.to
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// readSpans reads the events of one stream in spans, several at a time.
+func (l *Log) readSpans(ctx context.Context, spans []span, stream string) ([]Event, error) {
+	parts := make([][]Event, len(spans))
+	var group errgroup.Group
+	group.SetLimit(spansOnce)
+	for i, s := range spans {
+		read := func() (err error) {
+			parts[i], err = l.spanOf(ctx, s.from, s.to, stream)
+			return err
+		}
+		if len(spans) == 1 {
+			if err := read(); err != nil {
+				return nil, err
+			}
 			break
 		}
+		group.Go(read)
 	}
-	var out []Event
-	for _, p := range parts {
-		events, err := l.span(ctx, p.from, p.to)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", stream, err)
-		}
-		for i := range events {
-			if events[i].Stream != stream || events[i].Seq != fromSeq+int64(len(out)+i) {
-				return nil, fmt.Errorf("read %s: event %d is %d of %s: %w", stream, events[i].Offset, events[i].Seq, events[i].Stream, ErrCorrupt)
-			}
-		}
-		out = append(out, events...)
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	return out, nil
+	return slices.Concat(parts...), nil
 }
 
 // StreamHead is the seq of the newest event of a stream, 0 when there is none.
