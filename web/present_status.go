@@ -220,7 +220,7 @@ func (s *Server) presentTold(told telling, audience string, now int64) views.Sta
 		for shown < len(all) && shown < historyEntries && all[shown].beganAt >= h.Day {
 			i := presentPublication(all[shown])
 			if all[shown].endsAt == 0 {
-				i.ID = "" // its anchor stands above, where it is open
+				i.ID, i.Updates = "", nil // they stand above, where it is open
 			}
 			h.Incidents = append(h.Incidents, i)
 			shown++

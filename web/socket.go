@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -19,7 +20,7 @@ func (s *Server) subscribe(c *call, topics, since []string, judge func(topic str
 	if len(topics) == 0 || len(topics) > hub.MaxTopics {
 		return refusal("topic_missing", "Name 1 to "+strconv.Itoa(hub.MaxTopics)+" topics: /live?topic=board&since=0.")
 	}
-	req := ws.Request{Owner: c.actor.Owner(), CheckOrigin: func(r *http.Request) bool { return sameOrigin(r, s.PublicURL) }}
+	req := ws.Request{Owner: cmp.Or(c.actor.Owner(), stranger(c.Request().RemoteAddr)), CheckOrigin: func(r *http.Request) bool { return sameOrigin(r, s.PublicURL) }}
 	for i, t := range topics {
 		if err := judge(t); err != nil {
 			return err
@@ -95,8 +96,10 @@ func (c *call) still(ctx context.Context) bool {
 
 // statusLive is the live part of the status pages; anybody may have the public one.
 func (s *Server) statusLive(c *call) error {
-	if !c.actor.SignedIn() && s.Hub.Stats().Connections >= s.strangers {
-		return refusal("unavailable", "Very many people are looking at this moment. The page shows the newest when it is loaded again.")
+	if !c.actor.SignedIn() {
+		if err := s.roomAtDoor(stranger(c.Request().RemoteAddr)); err != nil {
+			return err
+		}
 	}
 	topic := projection.TopicStatus
 	audience := c.QueryParam("audience")

@@ -1,3 +1,5 @@
+//go:build unix
+
 package web
 
 import (
@@ -24,8 +26,8 @@ import (
 // take one after the other, so that a busy machine is busy for both.
 const (
 	benchConnections = 64
-	benchTurns       = 8
-	benchTurn        = 600 * time.Millisecond
+	benchTurns       = 5
+	benchTurn        = time.Second
 )
 
 // BenchmarkStatusPage holds the public page, as the whole server answers it over

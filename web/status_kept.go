@@ -22,6 +22,8 @@ type statusPages struct {
 	mu   sync.Mutex                        // guards told, and who replaces kept; rendering happens under it, so that a rush renders once
 	told map[string]telling                // audience -> what it was told; bounded by the audiences
 	wake chan struct{}                     // capacity 1: something may want brotli
+
+	doorstep int // live sockets of strangers from one address
 }
 
 // Bounds of what strangers can make the server keep: documents that carry the
@@ -71,7 +73,7 @@ type document struct {
 }
 
 func newStatusPages(s *Server) *statusPages {
-	p := &statusPages{s: s, paths: map[string]*kind{}, told: map[string]telling{}, wake: make(chan struct{}, 1)}
+	p := &statusPages{s: s, paths: map[string]*kind{}, told: map[string]telling{}, wake: make(chan struct{}, 1), doorstep: doorstep}
 	p.kept.Store(&map[key]*document{})
 	for _, k := range fixedKinds() {
 		p.paths[k.name] = k

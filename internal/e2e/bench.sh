@@ -18,6 +18,8 @@ echo "Deliveries per CPU second (hub, 1,000 websocket readers in another process
 line=$(go test -run '^$' -bench 'BenchmarkFanout$' -benchtime 1x ./hub/ws | grep BenchmarkFanout)
 printf '  %5.2f x a bare gorilla PreparedMessage loop  (%s against %s)\n' "$(metric "$line" ratio)" "$(metric "$line" deliveries/cpu-s)" "$(metric "$line" bare-deliveries/cpu-s)"
 
+bash internal/e2e/pages.sh
+
 echo "POST to pixel in Chromium"
 out=$(cd internal/e2e && TOCSIN_BENCH=1 go test -count=1 -run 'TestPostToPixel$' -v . 2>&1) || { echo "$out" >&2; exit 1; }
 sed -nE 's/.*RESULT POST to pixel, (.*)/  \1/p' <<<"$out" | sed 's/; /\n  /g'

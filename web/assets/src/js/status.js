@@ -5,11 +5,15 @@ const place = document.getElementById("live");
 const say = (text) => { if (place.textContent !== text) place.textContent = text; };
 const hms = (t) => new Date(t).toISOString().slice(11, 19);
 
-async function refetch() {
+// A cache before the server may still have the page from before the change; it
+// asks behind the first answer, so the page is asked for again a little later.
+async function refetch(seq, again = 2) {
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (again > 0 && Number(page.body.dataset.since) < seq) setTimeout(refetch, 6000, seq, again - 1);
+    if (Number(page.body.dataset.since) < Number(document.body.dataset.since)) return;
     put(page.getElementById("status"));
     document.body.dataset.since = page.body.dataset.since;
     document.title = page.title;
@@ -37,7 +41,7 @@ function connect() {
     last = Date.now();
     let m;
     try { m = JSON.parse(event.data); } catch { return; }
-    if (m.type === "resync") refetch();
+    if (m.type === "resync") refetch(m.seq);
     else if (m.html && m.key === "status") {
       put(new DOMParser().parseFromString(m.html, "text/html").getElementById("status"));
       document.body.dataset.since = m.seq;
