@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type Maker struct {
 	Engine  string // of the store
 	At      time.Time
 }
+
+// breath is after how many keys Write lets others run.
+const breath = 128
 
 // Write writes everything durable of db, as of one revision, and returns what it
 // wrote. It holds one Scan open while it writes: give it a file, not somebody
@@ -63,6 +67,9 @@ func Write(ctx context.Context, db store.DB, w io.Writer, by Maker) (s Summary, 
 		}
 		if err == nil {
 			err = e.key(kv.Key, kv.Value)
+		}
+		if e.c.Keys%breath == 0 {
+			runtime.Gosched() // on few cores whoever commits would wait for 10 ms
 		}
 		if err != nil {
 			return s, fmt.Errorf("back up: %w", err)
