@@ -28,7 +28,8 @@ type fold struct {
 	log     Log
 	next    int64 // offset of the first event not folded
 	rooms   map[int64]*known
-	closed  []int64              // those whose state goes next, in that order; at most keptClosed
+	closed  []int64              // those whose state goes next, in that order; at most kept
+	kept    int                  // keptClosed
 	signals map[string]*sighting // by id: open ones, and those cleared less than signal.Retention ago
 	sweep   int                  // size at which signals is swept again
 }
@@ -77,7 +78,7 @@ type sighting struct {
 }
 
 func newFold(log Log) *fold {
-	return &fold{log: log, rooms: map[int64]*known{}, signals: map[string]*sighting{}, sweep: sweepAt}
+	return &fold{log: log, kept: keptClosed, rooms: map[int64]*known{}, signals: map[string]*sighting{}, sweep: sweepAt}
 }
 
 // catchUp folds all that is durable now.
@@ -145,7 +146,7 @@ func (f *fold) letGo(r *known) {
 		return
 	}
 	f.closed = append(f.closed, r.Number)
-	if len(f.closed) > keptClosed {
+	if len(f.closed) > f.kept {
 		if old := f.rooms[f.closed[0]]; !old.open() && old != r {
 			old.state = nil
 		}
@@ -231,6 +232,7 @@ func (f *fold) applyIncident(ctx context.Context, number int64, e eventlog.Event
 	case incident.Declared:
 		r.lastAt = max(r.lastAt, e.At)
 	case incident.SignalDetached:
+		f.sighted(b.Signal).touched = true // also when what attached it is blanked
 		if strings.HasPrefix(e.Actor, "person:") {
 			note(&r.detached, b.Signal)
 			note(&r.detached, f.sighted(b.Signal).identity)
@@ -238,6 +240,10 @@ func (f *fold) applyIncident(ctx context.Context, number int64, e eventlog.Event
 		f.moved(r, before)
 	case incident.SignalsAttached, incident.Restated, incident.Blank:
 		f.moved(r, before)
+	case incident.SignalUpdated, incident.SignalsUpdated:
+		if len(before) != len(state.Signals) { // what attached it is blanked
+			f.moved(r, before)
+		}
 	}
 	if was {
 		f.letGo(r)

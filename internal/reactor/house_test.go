@@ -56,6 +56,8 @@ type house struct {
 
 	wrap  func(reactor.Room) reactor.Room
 	rules signal.Rules
+
+	restarts int
 }
 
 func open(t tb, ctx context.Context) *house {
@@ -64,9 +66,17 @@ func open(t tb, ctx context.Context) *house {
 	return h
 }
 
-// restart is a kill -9 and a new process: only the store and the cursor stay.
+// restart is a kill -9 and a new process: only the store and the cursor stay,
+// and every other time the correlator's fold, written down.
 func (h *house) restart() {
 	h.t.Helper()
+	var image []byte
+	if h.restarts++; h.corr != nil && h.restarts%2 == 0 {
+		var err error
+		if _, image, err = h.corr.Image(h.ctx); err != nil {
+			h.t.Fatalf("%v", err)
+		}
+	}
 	log, err := eventlog.Open(h.ctx, h.db, eventlog.Options{})
 	if err != nil {
 		h.t.Fatalf("%v", err)
@@ -78,6 +88,10 @@ func (h *house) restart() {
 		r = h.wrap(r)
 	}
 	h.corr = reactor.NewCorrelator(log, r, h.rules, h.clock, silent)
+	h.corr.Keep(1)
+	if image != nil {
+		h.corr.Resume(image)
+	}
 }
 
 func (h *house) clock() time.Time { return time.UnixMilli(h.now) }

@@ -86,6 +86,7 @@ func (c *Correlator) wake(ctx context.Context) error {
 		c.image = nil
 		return nil
 	}
+	f.kept = c.fold.kept
 	for _, r := range f.rooms { // open ones are always whole
 		if r.open() {
 			if _, err := f.whole(ctx, r); err != nil {
