@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/store"
+	"github.com/tocsin-ops/tocsin/store/mem"
 	"github.com/tocsin-ops/tocsin/store/storetest"
 )
 
@@ -31,9 +32,11 @@ type outcome struct {
 }
 
 // newQueue must be called in a synctest bubble.
-func newQueue(t *testing.T) *queue {
+func newQueue(t *testing.T) *queue { return newQueueOn(t, memory()) }
+
+func newQueueOn(t *testing.T, on store.DB) *queue {
 	q := &queue{held: make(chan struct{})}
-	db := storetest.Faulty(memory(), func(int, store.Txn) storetest.Fault {
+	db := storetest.Faulty(on, func(int, store.Txn) storetest.Fault {
 		if q.hold.CompareAndSwap(true, false) {
 			return storetest.Hold(q.held)
 		}
@@ -256,13 +259,17 @@ func TestNumberOfStream(t *testing.T) {
 // TestMergesDoNotCross: two duplicates merged into each other at once, again and
 // again: one stays, whatever the order.
 func TestMergesDoNotCross(t *testing.T) {
-	h := open(t, memory())
-	for range 40 {
+	db := mem.Open(mem.Options{MaxOps: 4096})
+	h, replica := open(t, db), open(t, db)
+	h.Among(db)
+	replica.Among(db)
+	for i := range 40 {
 		a, b := two(h)
 		var wg sync.WaitGroup
 		errs := make([]error, 2)
+		other := []*house{h, replica}[i%2]
 		wg.Go(func() { _, errs[0] = h.Do(h.ctx, a, incident.Merge{Into: b}, meta(newID())) })
-		wg.Go(func() { _, errs[1] = h.Do(h.ctx, b, incident.Merge{Into: a}, meta(newID())) })
+		wg.Go(func() { _, errs[1] = other.Do(h.ctx, b, incident.Merge{Into: a}, meta(newID())) })
 		wg.Wait()
 		x, y := h.load(a), h.load(b)
 		if (errs[0] == nil) == (errs[1] == nil) || (x.MergedInto == 0) == (y.MergedInto == 0) || len(x.Absorbed)+len(y.Absorbed) != 1 {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/store"
 )
 
 const (
@@ -82,7 +83,8 @@ type Rooms struct {
 	log   Log
 	limit int // events of one append
 
-	merging sync.Mutex // one merge at a time, so that two cannot cross
+	merging sync.Mutex    // one merge at a time, so that two cannot cross
+	elector store.Elector // also among replicas; nil: there are none
 
 	mu    sync.Mutex // guards desks and next
 	desks map[int64]*desk
@@ -96,6 +98,13 @@ func New(log Log) *Rooms {
 	if l, ok := log.(interface{ MaxDrafts() int }); ok {
 		r.limit = min(maxDrafts, max(1, l.MaxDrafts()))
 	}
+	return r
+}
+
+// Among makes r one of several replicas' rooms, whose merges do not cross: e is
+// the store's. Call it before anything else.
+func (r *Rooms) Among(e store.Elector) *Rooms {
+	r.elector = e
 	return r
 }
 
@@ -147,6 +156,18 @@ func (r *Rooms) do(ctx context.Context, number int64, c incident.Command, m inci
 func (r *Rooms) merge(ctx context.Context, number int64, c incident.Merge, m incident.Meta) (Answer, error) {
 	r.merging.Lock()
 	defer r.merging.Unlock()
+	if r.elector == nil {
+		return r.mergeAlone(ctx, number, c, m)
+	}
+	var a Answer
+	err := r.elector.Lead(ctx, "merge", func(ctx context.Context) (err error) {
+		a, err = r.mergeAlone(exact{ctx}, number, c, m)
+		return err
+	})
+	return a, err
+}
+
+func (r *Rooms) mergeAlone(ctx context.Context, number int64, c incident.Merge, m incident.Meta) (Answer, error) {
 	s, err := r.Load(ctx, number)
 	if err != nil {
 		return Answer{}, err
