@@ -155,6 +155,9 @@ func (a *App) compose(ctx context.Context) error {
 	a.world = projection.New(a.log)
 	desk.SeedFrom(a.world.Source)
 	a.rooms = room.New(a.log)
+	if elector, ok := a.db.(store.Elector); ok {
+		a.rooms.Among(elector)
+	}
 	// The hub asks the server for a topic's base; the server needs the hub.
 	a.hub = hub.New(hub.Options{Build: o.Version, Base: func(topic string) int64 { return a.web.BaseOf(topic) }})
 	flow := &flow{app: a, desk: desk}
