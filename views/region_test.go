@@ -45,6 +45,8 @@ func regions() map[string]templ.Component {
 		views.RegionTasks:          views.TasksRegion(fill[views.Tasks](plain)),
 		views.RegionRoles:          views.RolesRegion(fill[views.Roles](plain)),
 		views.RegionLinks:          views.LinksRegion(fill[views.Links](plain)),
+		views.RegionPresence:       views.PresenceRegion(fill[views.Presence](plain)),
+		views.RegionReadOnly:       views.ReadOnlyRegion(fill[views.ReadOnly](plain)),
 		views.RegionComms:          views.CommsRegion(fill[views.Comms](plain)),
 		views.RegionStatus:         views.StatusRegion(fill[views.StatusBody](plain)),
 	}
@@ -83,7 +85,7 @@ func TestPageEmbedsItsRegionsByteForByte(t *testing.T) {
 	for _, c := range []templ.Component{
 		views.StripRegion(room.Strip), views.FactsRegion(room.Facts), views.WaitingRegion(room.Waiting), views.TimelineRegion(room.Timeline),
 		views.ChartsRegion(room.Charts), views.ChainRegion(room.Chains[0]), views.RoomSignalsRegion(room.Signals), views.TasksRegion(room.Tasks),
-		views.RolesRegion(room.Roles), views.LinksRegion(room.Links), views.CommsRegion(room.Comms), views.EntryRegion(room.Timeline.Entries[0]),
+		views.RolesRegion(room.Roles), views.LinksRegion(room.Links), views.CommsRegion(room.Comms), views.PresenceRegion(room.Presence), views.ReadOnlyRegion(room.Held), views.EntryRegion(room.Timeline.Entries[0]),
 	} {
 		if text := render(t, c); !strings.Contains(page, text) {
 			t.Errorf("the room does not contain this region as it is pushed:\n%s", text)
@@ -102,7 +104,7 @@ func TestPageEmbedsItsRegionsByteForByte(t *testing.T) {
 	wall := fill[views.WallPage](plain)
 	page = render(t, views.WallView(wall))
 	for _, c := range []templ.Component{
-		views.WallIncidentRegion(wall.Incident), views.WallOthersRegion(wall.Others), views.WallSummaryRegion(wall.Summary), views.ChainsRegion(wall.Chains),
+		views.WallIncidentRegion(wall.Incident), views.WallOthersRegion(wall.Others), views.WallSummaryRegion(wall.Summary), views.ReadOnlyRegion(wall.Held), views.ChainsRegion(wall.Chains),
 	} {
 		if text := render(t, c); !strings.Contains(page, text) {
 			t.Errorf("the wall does not contain this region as it is pushed:\n%s", text)
@@ -131,6 +133,7 @@ func TestEmptyRegionsKeepTheirPlace(t *testing.T) {
 		views.RegionBoardSignals: views.BoardSignalsRegion(views.BoardSignals{}), views.RegionChains: views.ChainsRegion(views.Chains{}),
 		views.RegionWallIncident: views.WallIncidentRegion(views.WallIncident{}), views.RegionWallOthers: views.WallOthersRegion(views.WallOthers{}),
 		views.RegionWaiting: views.WaitingRegion(views.Waiting{}), views.RegionTasks: views.TasksRegion(views.Tasks{}), views.RegionCharts: views.ChartsRegion(views.Charts{}),
+		views.RegionPresence: views.PresenceRegion(views.Presence{}), views.RegionReadOnly: views.ReadOnlyRegion(views.ReadOnly{}),
 		views.RegionComms: views.CommsRegion(views.Comms{}), views.RegionTimeline: views.TimelineRegion(views.Timeline{}), views.RegionStatus: views.StatusRegion(views.StatusBody{}),
 	} {
 		if text := render(t, c); !strings.Contains(text, `id="`+id+`"`) {

@@ -3,7 +3,6 @@ package web
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -102,45 +101,8 @@ func newAPIIncident(st incident.State) apiIncidentDoc {
 	return d
 }
 
-// listedByAPI is how many incidents one answer holds.
-const listedByAPI = 200
-
-type incidentsAnswer struct {
-	Incidents []apiIncidentDoc `json:"incidents"`
-	Older     int64            `json:"older,omitempty" doc:"set when there are older ones: ask again with before=<this>"`
-}
-
 type eventsAnswer struct {
 	Events []apiEvent `json:"events"`
-}
-
-func (s *Server) apiIncidents(c *call) error {
-	status := c.QueryParam("status")
-	before, _ := strconv.ParseInt(c.QueryParam("before"), 10, 64)
-	var found []int64 // newest first
-	out := incidentsAnswer{Incidents: []apiIncidentDoc{}}
-	s.World.Look(func(v projection.View) {
-		for _, k := range slices.Backward(v.Cards()) {
-			if !k.Declared || before > 0 && k.Number >= before || status == "open" && !k.Open() || status == "closed" && k.Open() ||
-				status != "" && status != "open" && status != "closed" && string(k.Status) != status {
-				continue
-			}
-			if len(found) == listedByAPI {
-				out.Older = found[len(found)-1]
-				break
-			}
-			found = append(found, k.Number)
-		}
-	})
-	for _, n := range slices.Backward(found) {
-		err := s.World.LookInto(c.ctx(), n, func(_ projection.View, st incident.State) {
-			out.Incidents = append(out.Incidents, newAPIIncident(st))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return c.JSON(http.StatusOK, out)
 }
 
 // declareRequest is the body of POST /api/v1/incidents.

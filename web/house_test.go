@@ -101,7 +101,7 @@ func replica(t testing.TB, db store.DB, change ...func(*Options)) *house {
 	h.desk = desk
 	o := Options{
 		Log: log, World: projection.New(log), Rooms: room.New(log), Gate: intake.NewGate(desk, sources, logger), Sources: sources,
-		Hub:     hub.New(hub.Options{Build: "test", Base: func(topic string) int64 { return h.BaseOf(topic) }}),
+		Hub:     hub.New(hub.Options{Build: "test", Beat: 250 * time.Millisecond, Base: func(topic string) int64 { return h.BaseOf(topic) }}),
 		Metrics: tsdb, Telemetry: h.telemetry, Chains: h.chains, Drills: h.drills, Logger: logger, Clock: h.millis,
 		Site: "Exchange", Version: "test", Audiences: []string{"clients", "regulators"},
 		Components: []Component{{Name: "Trading", Group: "Exchange"}, {Name: "Bridge", Group: "Protocols", Description: "moves value"}},
@@ -112,7 +112,7 @@ func replica(t testing.TB, db store.DB, change ...func(*Options)) *house {
 	o.Auth, err = auth.New(ctx, h.db, log, auth.Options{Clock: h.millis, PublicURL: o.PublicURL, Logger: logger})
 	must(err)
 	h.Server = New(o)
-	h.recheck = 20 * time.Millisecond
+	h.recheck, h.houseEvery = 20*time.Millisecond, 100*time.Millisecond
 	h.Auth.OnRevoke(func(owner string) { h.Hub.EndOwner(owner, "Your access has changed. Sign in again.") })
 	must(h.World.CatchUp(ctx))
 	h.srv = httptest.NewServer(h.Server)

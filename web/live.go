@@ -94,7 +94,7 @@ func (l *live) run(ctx context.Context) error {
 	g.Go(func() error { return l.comings(ctx, comings) })
 	g.Go(func() error {
 		defer l.s.people.census(nil)
-		house := time.NewTicker(houseEvery)
+		house := time.NewTicker(l.s.houseEvery)
 		defer house.Stop()
 		tick := time.NewTicker(15 * time.Second)
 		defer tick.Stop()

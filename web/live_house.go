@@ -5,15 +5,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/views"
 )
-
-// houseEvery is how often it is looked whether something can be written, and who
-// of the rooms has gone.
-const houseEvery = time.Second
 
 // unnumbered marks frames that show no position of the log: they are transient,
 // and a page takes them whatever position it holds.

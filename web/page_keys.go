@@ -193,10 +193,6 @@ type sourcesAnswer struct {
 	Sources []intake.Source `json:"sources"`
 }
 
-type signalsAnswer struct {
-	Signals []apiSignal `json:"signals"`
-}
-
 // apiSources and apiCreateSource are the same for robots.
 func (s *Server) apiSources(c *call) error {
 	list, err := s.Sources.List(c.ctx())
@@ -231,20 +227,6 @@ func (s *Server) apiCreateSource(c *call) error {
 		return err
 	}
 	return c.JSON(http.StatusCreated, sourceAnswer{src.ID, src.Name, src.Kind, key, intakeURL(c.baseURL(), src.Kind, key)})
-}
-
-func (s *Server) apiSignals(c *call) error {
-	out := []apiSignal{}
-	only := c.QueryParam("open") == "true"
-	s.World.Look(func(v projection.View) {
-		for g := range v.Signals() {
-			if !only || g.IsOpen() {
-				out = append(out, newAPISignal(g))
-			}
-		}
-	})
-	slices.SortFunc(out, func(a, b apiSignal) int { return cmp.Or(cmp.Compare(a.OpenedAt, b.OpenedAt), cmp.Compare(a.ID, b.ID)) })
-	return c.JSON(http.StatusOK, signalsAnswer{out})
 }
 
 // apiSignal is a signal on the wire: the state's own fields with times as RFC 3339.

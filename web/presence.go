@@ -122,10 +122,13 @@ func (a *attendance) census(h *hub.Hub) {
 	if len(a.seats) == 0 {
 		return
 	}
-	still := map[attendee]bool{}
+	still, owners := map[attendee]bool{}, map[string]bool{}
+	for k := range a.seats {
+		owners[k.owner] = true
+	}
 	if h != nil {
 		h.End(func(s *hub.Subscriber) bool { // ends nobody: it is the hub's way to look at all
-			if s.Owner != "" {
+			if owners[s.Owner] {
 				for _, topic := range s.Topics() {
 					still[attendee{s.Owner, topic}] = true
 				}

@@ -13,9 +13,9 @@ import (
 
 // frame is what comes over a live socket, region, sample or control message.
 type frame struct {
-	Type, Topic, Key, HTML, Into, Place, Reason, Build string
-	Seq, At                                            int64
-	Samples                                            json.RawMessage
+	Type, Topic, Key, HTML, Into, Place, Reason, Build, From string
+	Seq, At                                                  int64
+	Samples                                                  json.RawMessage
 }
 
 // socket is one live connection.

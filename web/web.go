@@ -136,13 +136,14 @@ type Server struct {
 	ending   chan struct{} // closed by EndStreams
 	endsOnce sync.Once
 
-	strangers int           // live sockets above which nobody gets one who has not signed in
-	recheck   time.Duration // how often a stream asks whether its credential still holds
+	strangers  int           // live sockets above which nobody gets one who has not signed in
+	houseEvery time.Duration // how often it is looked whether something can be written, and who has left a room
+	recheck    time.Duration // how often a stream asks whether its credential still holds
 }
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second, instance: rand.Text()[:10]}
+	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second, houseEvery: time.Second, instance: rand.Text()[:10]}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}

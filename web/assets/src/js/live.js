@@ -162,7 +162,11 @@ function take(message) {
       refetch();
       return;
     case "end":
-      end(message.reason);
+      if (message.topic) { // one of several: the page says by itself what may still be seen
+        topics.delete(message.topic);
+        reached.delete(message.topic);
+        refetch();
+      } else end(message.reason);
       return;
   }
   if (message.samples) {
