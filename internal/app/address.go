@@ -14,7 +14,7 @@ func (a *App) URL() string {
 		return strings.TrimSuffix(u, "/")
 	}
 	local := LocalURL(a.Addr())
-	if a.http.TLSConfig != nil {
+	if a.opt.Config.TLS.Cert != "" {
 		return "https" + strings.TrimPrefix(local, "http")
 	}
 	return local

@@ -48,8 +48,13 @@ func start(t *testing.T, dir string, change ...func(*config.Config)) *started {
 	for _, f := range change {
 		f(&c)
 	}
+	return startWith(t, app.Options{Config: c, Version: "test", Logger: slog.New(slog.DiscardHandler), BootstrapToken: bootstrap})
+}
+
+func startWith(t *testing.T, o app.Options) *started {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	a, err := app.New(ctx, app.Options{Config: c, Version: "test", Logger: slog.New(slog.DiscardHandler), BootstrapToken: bootstrap})
+	a, err := app.New(ctx, o)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -148,6 +153,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 		}
 		return out
 	}
+	until(t, "the alert is shown", func() bool { return strings.Contains(a.must("GET", "/api/v1/signals", ""), "Withdrawals stuck") })
 	before := read(a)
 	a.stop()
 

@@ -114,7 +114,7 @@ func (a *App) openShared(ctx context.Context) error {
 func (a *App) tryShared(ctx context.Context) error {
 	attempt, cancel := context.WithTimeout(ctx, storeAttempt)
 	defer cancel()
-	db, err := a.opt.OpenStore(attempt, a.opt.Config.Store.Reveal(), a.component("store"))
+	db, err := a.opt.OpenStore(attempt, a.opt.Config.Store.Reveal(), slog.New(newSeldom(a.component("store").Handler())))
 	if err != nil {
 		return err
 	}

@@ -44,13 +44,14 @@ type keeper struct {
 
 	// owned by whoever calls catchUp, then run, then stop
 	tried      bool
+	every      int64 // snapshotEvery
 	saved      int64 // events in worldFile, or tried to be
 	correlated int64 // events in correlatorFile
 }
 
 func newKeeper(dir string, log *eventlog.Log, world *projection.World, c *reactor.Correlator, logger *slog.Logger) *keeper {
 	return &keeper{
-		log: log, world: world, correlator: c, slog: logger,
+		log: log, world: world, correlator: c, slog: logger, every: snapshotEvery,
 		worldFile:      snapshot.File{Path: filepath.Join(dir, SnapshotDir, "world"), Shape: projection.Shape()},
 		correlatorFile: snapshot.File{Path: filepath.Join(dir, SnapshotDir, "correlator"), Shape: reactor.Shape()},
 	}
@@ -124,7 +125,7 @@ func (k *keeper) remove(f snapshot.File) {
 // what was blanked leaves the directory as soon as the world knows.
 func (k *keeper) run(ctx context.Context) error {
 	for {
-		redacted, err := k.world.Redacted(ctx, k.saved-1, k.saved+snapshotEvery-1)
+		redacted, err := k.world.Redacted(ctx, k.saved-1, k.saved+k.every-1)
 		if err != nil {
 			return nil // ctx ended
 		}

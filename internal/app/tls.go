@@ -74,7 +74,7 @@ func stamp(paths ...string) string {
 
 // serve answers on the listener, by TLS when there is a certificate.
 func (a *App) serve() error {
-	if a.http.TLSConfig != nil {
+	if a.opt.Config.TLS.Cert != "" {
 		return a.http.ServeTLS(a.ln, "", "")
 	}
 	return a.http.Serve(a.ln)
@@ -82,7 +82,7 @@ func (a *App) serve() error {
 
 // Scheme is http, or https when the App itself speaks TLS.
 func (a *App) Scheme() string {
-	if a.http.TLSConfig != nil {
+	if a.opt.Config.TLS.Cert != "" {
 		return "https"
 	}
 	return "http"
