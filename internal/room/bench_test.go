@@ -4,15 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,12 +72,20 @@ func BenchmarkCommands(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	read := func() time.Duration {
+		begin := time.Now()
+		if _, err := log.Read(context.Background(), log.Size()-20, 20); err != nil {
+			b.Error(err)
+		}
+		return time.Since(begin)
+	}
 	add("log", revisions(under), func(w int) error {
 		d := body[0]
 		d.Causation = newID()
 		_, err := log.Append(context.Background(), eventlog.Batch{Stream: Stream(int64(w + 1)), Expect: eventlog.AnySeq, Drafts: []eventlog.Draft{d}})
 		return err
 	})
+	all[len(all)-1].read = read
 	for _, incidents := range []int{100, 10, 1} {
 		h, first := open(b, benchStore(b, delay)), int64(0)
 
@@ -90,18 +101,43 @@ func BenchmarkCommands(b *testing.B) {
 		}
 	}
 	if place := os.Getenv("TOCSIN_PRODUCT"); place != "" && delay == 0 {
-		add("http", nil, overHTTP(b, place, os.Getenv("TOCSIN_TOKEN")))
+		// The peer of HTTP: nothing but net/http and JSON in front of bare bbolt.
+		bare := newPeer(b, 0)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var in struct{ ID string }
+			number, _ := strconv.Atoi(strings.Split(r.URL.Path, "/")[4])
+			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || bare.do(number, in.ID) != nil {
+				w.WriteHeader(500)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"position": 1, "events": []map[string]string{{"id": in.ID, "type": "incident.note_added"}}})
+		}))
+		b.Cleanup(server.Close)
+		add("peer/http", func() int64 { return bare.groups }, overHTTP(b, server.URL, "", 0))
+		add("rooms/http", nil, overHTTP(b, place, os.Getenv("TOCSIN_TOKEN"), 100))
+	}
+	if delay > 0 { // its writers would wait side by side
+		all = slices.DeleteFunc(all, func(c *contender) bool { return c.name == "store" })
 	}
 	only := regexp.MustCompile("peer|" + os.Getenv("TOCSIN_ONLY"))
 	all = slices.DeleteFunc(all, func(c *contender) bool { return !only.MatchString(c.name) })
 	disk := newDisk(b, delay)
+	var reads []time.Duration
 	for range benchRounds {
 		disk.turn(benchTurn / 2)
+		for end := time.Now().Add(benchTurn / 4); time.Now().Before(end); {
+			reads = append(reads, read())
+			time.Sleep(time.Millisecond) // as often as beside the writers
+		}
 		for _, c := range all {
 			c.turn(b, disk)
 		}
 	}
 	report(all, disk)
+	for _, c := range all {
+		if len(c.reads) > 0 {
+			fmt.Printf("a read of 20 events: alone p50 %s p99 %s; beside 100 writers p50 %s p99 %s\n", ms(at(reads, 0.5)), ms(at(reads, 0.99)), ms(at(c.reads, 0.5)), ms(at(c.reads, 0.99)))
+		}
+	}
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -122,6 +158,8 @@ type contender struct {
 	counts []float64 // commands a second of each turn
 	delays []time.Duration
 	beside []time.Duration // syncs of the probe meanwhile
+	read   func() time.Duration
+	reads  []time.Duration
 }
 
 // turn lets all writers give command after command for one turn.
@@ -161,6 +199,14 @@ func (c *contender) turn(b *testing.B, disk *disk) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
+	if c.read != nil {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				c.reads = append(c.reads, c.read())
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
 	wg.Wait()
 	c.counts = append(c.counts, float64(n)/time.Since(begin).Seconds())
 	c.cpu = append(c.cpu, float64((cpuTime()-cpu).Microseconds())/float64(max(1, n)))
@@ -230,7 +276,7 @@ func report(all []*contender, disk *disk) {
 	fmt.Printf("%-11s %10s %-18s %9s %9s %17s %17s   %s\n", "", "commands/s", "ratio", "CPU each", "in a group", "p50      p99", "one fsync beside", "in fsyncs beside: p50/p50 p99/p99")
 	for _, c := range all {
 		to := all[0]
-		for _, p := range all[:3] {
+		for _, p := range all {
 			if _, n, ok := strings.Cut(c.name, "/"); ok && p.name == "peer/"+n {
 				to = p
 			}
@@ -276,12 +322,11 @@ func (s slow) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 
 // overHTTP gives notes to a server, each writer on a connection of its own. The
 // client is as small as can be: it shares the processors with the server.
-func overHTTP(b *testing.B, place, token string) func(int) error {
+func overHTTP(b *testing.B, place, token string, incidents int) func(int) error {
 	u, err := url.Parse(place)
 	if err != nil {
 		b.Fatal(err)
 	}
-	const incidents = 100
 	for i := range incidents {
 		req, _ := http.NewRequest("POST", place+"/api/v1/incidents", bytes.NewReader([]byte(`{"title":"Measured","severity":"SEV3"}`)))
 		req.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
@@ -309,7 +354,7 @@ func overHTTP(b *testing.B, place, token string) func(int) error {
 	return func(w int) error {
 		body := fmt.Sprintf(`{"id":%q,"command":"add_note","args":{"text":%q}}`, newID(), benchNote)
 		l := lines[w]
-		if _, err := fmt.Fprintf(l.c, "POST /api/v1/incidents/%d/commands HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", w%incidents+1, u.Host, token, len(body), body); err != nil {
+		if _, err := fmt.Fprintf(l.c, "POST /api/v1/incidents/%d/commands HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", w+1, u.Host, token, len(body), body); err != nil {
 			return err
 		}
 		r, err := http.ReadResponse(l.r, nil)
