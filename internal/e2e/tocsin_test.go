@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ type tocsin struct {
 	url    string // http://127.0.0.1:port
 	link   string // printed on the first start
 	token  string
+	store  string   // --store, "" = the data directory's own
+	within []string // command that runs the program somewhere else, such as in a network namespace
 	run    *child
 	client *http.Client
 	outs   []*tail
@@ -39,13 +42,20 @@ type tocsin struct {
 // start runs the product with this configuration, which may be empty.
 func start(t testing.TB, config string) *tocsin {
 	t.Helper()
+	s := prepare(t, config)
+	s.up()
+	return s
+}
+
+// prepare makes all that the product needs to start, and starts nothing.
+func prepare(t testing.TB, config string) *tocsin {
+	t.Helper()
 	home := t.TempDir()
 	s := &tocsin{t: t, dir: filepath.Join(home, "data"), config: filepath.Join(home, "tocsin.yaml"), token: bootstrap, addr: "127.0.0.1:0"}
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.client = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.up()
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		for _, o := range s.outs {
@@ -75,7 +85,11 @@ var (
 // up starts it and waits until it says that it is ready.
 func (s *tocsin) up() {
 	s.t.Helper()
-	s.run = spawn(s.t, "tocsin", product, []string{"TOCSIN_BOOTSTRAP_TOKEN=" + s.token}, "serve", "--addr", s.addr, "--data", s.dir, "--config", s.config)
+	args := append(slices.Clone(s.within), product, "serve", "--addr", s.addr, "--data", s.dir, "--config", s.config)
+	if s.store != "" {
+		args = append(args, "--store", s.store)
+	}
+	s.run = spawn(s.t, "tocsin", args[0], []string{"TOCSIN_BOOTSTRAP_TOKEN=" + s.token}, args[1:]...)
 	s.outs = append(s.outs, s.run.out)
 	until(s.t, "tocsin listens", patience, func() (bool, string) {
 		m := listening.FindStringSubmatch(s.run.out.String())
@@ -87,8 +101,9 @@ func (s *tocsin) up() {
 			}
 			return false, s.run.out.last(500)
 		}
-		s.url = strings.TrimSuffix(m[1], "/")
-		s.addr = strings.TrimPrefix(s.url, "http://")
+		if url := strings.TrimSuffix(m[1], "/"); url != s.url { // after a restart it is the same, and others may be reading it
+			s.url, s.addr = url, strings.TrimPrefix(url, "http://")
+		}
 		return true, ""
 	})
 	until(s.t, "tocsin is ready", patience, func() (bool, string) {
