@@ -90,9 +90,6 @@ func TestKeeper(t *testing.T) {
 		if n := size(); n != 10 || !says() {
 			t.Errorf("a snapshot of %d events after 14, every 10; it has the title: %v", n, says())
 		}
-		for i := range 3 { // the program is killed and another starts, with the same files
-			do("r"+string(rune('a'+i)), incident.AddNote{Text: "note"})
-		}
 		do("redact", incident.Redact{Event: named[0].ID, Reason: "private"})
 		synctest.Wait()
 		if left, err := os.ReadDir(filepath.Dir(k.worldFile.Path)); err != nil || len(left) != 0 {

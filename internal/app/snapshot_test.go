@@ -1,0 +1,94 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/app"
+	"github.com/tocsin-ops/tocsin/internal/config"
+)
+
+// process is what names one process on a page.
+var process = regexp.MustCompile(`data-from="[A-Z0-9]*"`)
+
+// TestStartsAreTheSame: the pages after a start that read the whole log, one
+// with a snapshot, and one whose snapshots are damaged are the same, those of
+// incidents that were closed long ago too.
+func TestStartsAreTheSame(t *testing.T) {
+	dir := t.TempDir()
+	writeYears(t, dir, 20_000)
+	now := time.Now().UTC()
+	files := []string{filepath.Join(dir, app.SnapshotDir, "world"), filepath.Join(dir, app.SnapshotDir, "correlator")}
+	pages := func() (map[string]string, int64) {
+		t.Helper()
+		var said bytes.Buffer
+		c := config.Default()
+		c.Addr, c.Data = "127.0.0.1:0", dir
+		s := startWith(t, app.Options{Config: c, Version: "test", Logger: slog.New(slog.NewJSONHandler(&said, nil)), BootstrapToken: bootstrap, Clock: func() time.Time { return now }})
+		out := map[string]string{}
+		for _, p := range []string{"/", "/wall", "/status", "/signals", "/incidents?status=closed", "/incidents?status=all", "/incidents/3", "/incidents/80", "/api/v1/incidents", "/api/v1/incidents?status=closed&before=9", "/api/v1/signals"} {
+			code, body := s.call("GET", p, "")
+			if code != 200 {
+				t.Errorf("%s: %d", p, code)
+			}
+			out[p] = process.ReplaceAllString(strings.ReplaceAll(body, s.Addr(), ""), "")
+		}
+		s.stop()
+		for line := range strings.Lines(said.String()) {
+			var l struct {
+				Msg      string
+				Snapshot int64
+			}
+			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "the log is read" {
+				return out, l.Snapshot
+			}
+		}
+		t.Fatalf("nobody says how the log was read: %s", &said)
+		return nil, 0
+	}
+	cold, from := pages()
+	if from != 0 {
+		t.Errorf("the first start found a snapshot of %d events", from)
+	}
+	for _, words := range []string{"At minute 7 the queue holds", "Look at the logs of signer 7", "https://grafana.example.org/d/3", "Rotate one signer at a time", "Latency is above two seconds"} {
+		if !strings.Contains(cold["/incidents/3"], words) {
+			t.Errorf("the room of a closed incident does not show %q", words)
+		}
+	}
+	again := func(name string, want bool) {
+		t.Helper()
+		got, from := pages()
+		if (from >= 20_000) != want {
+			t.Errorf("%s: began with a snapshot of %d events", name, from)
+		}
+		for p := range cold {
+			if got[p] != cold[p] {
+				t.Errorf("%s: %s differs:\n%s", name, p, difference(got[p], cold[p]))
+			}
+		}
+	}
+	again("with a snapshot", true)
+	for _, f := range files {
+		if err := os.Truncate(f, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again("with damaged snapshots", false)
+	again("with new snapshots", true)
+}
+
+// difference is where two texts begin to differ.
+func difference(a, b string) string {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return a[max(0, n-100):min(len(a), n+100)] + "\n" + b[max(0, n-100):min(len(b), n+100)]
+}
