@@ -212,6 +212,41 @@ func TestSetLive(t *testing.T) {
 	})
 }
 
+// TestWatchedElsewhere: a chain that stops because somebody else watches it now ends nothing that is open, and Settle waits until it has
+// stopped; one that is not watched at all any more ends it.
+func TestWatchedElsewhere(t *testing.T) {
+	run(t, func(t *testing.T, s *Supervisor, d *desk) {
+		if err := s.Set([]Chain{plain("one", "a"), plain("two", "a")}); err != nil {
+			t.Fatal(err)
+		}
+		s.Settle(t.Context())
+		for _, name := range []string{"one", "two"} {
+			inject(t, s, chain.Observation{Kind: chain.KindState, Chain: name, Node: "a", At: time.Now().UnixMilli(), State: chain.WrongChain, Reason: "r"})
+		}
+		if err := s.Set(nil, "one"); err != nil {
+			t.Fatal(err)
+		}
+		s.Settle(t.Context())
+		if err := s.Inject(t.Context(), head("one", "a", 7, "x")); !errors.Is(err, ErrUnknownChain) {
+			t.Errorf("it is still watched after Settle: %v", err)
+		}
+		if k := d.keys(); slices.Contains(k, "one/wrong_chain/a false") || !slices.Contains(k, "two/wrong_chain/a false") {
+			t.Errorf("%v", k)
+		}
+	})
+	s := New(Options{Sink: &desk{}}) // Settle without Run ends with its ctx, and after Run at once
+	if err := s.Set([]Chain{plain("one", "a")}); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Settle(over)
+	if err := s.Run(over); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(t.Context())
+}
+
 // TestResume: what the log holds open of a node that is no longer watched is ended.
 func TestResume(t *testing.T) {
 	run(t, func(t *testing.T, s *Supervisor, d *desk) {
