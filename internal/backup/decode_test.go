@@ -79,7 +79,7 @@ func TestEveryBitOfTheStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 0; at < len(b); at += 1 + at/2000 {
+	for at := 0; at < len(b); at += 1 + at/300 {
 		b[at] ^= 1 << (at % 8)
 		if got, err := decode(t.Context(), bytes.NewReader(b), none); err == nil && got.Keys != want.Keys {
 			t.Fatalf("a flipped bit at %d is taken: %+v", at, got)

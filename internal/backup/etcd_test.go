@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/store"
@@ -58,4 +59,26 @@ func TestEtcd(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// BenchmarkEtcd puts a large log into a real etcd (which does not sync) and takes
+// it out again.
+func BenchmarkEtcd(b *testing.B) {
+	from, _, n := large(b)
+	file, _ := written(b, from)
+	cluster := etcdtest.New(b, 1)
+	for i := 0; b.Loop(); i++ {
+		o := must(etcd.ParseURL(fmt.Sprintf("etcd://%s/bench-%d", strings.Join(cluster.Endpoints(), ","), i)))(b)
+		o.Log = slog.New(slog.DiscardHandler)
+		db := must(etcd.Open(b.Context(), o))(b)
+		began := time.Now()
+		if _, _, err := backup.Restore(b.Context(), opened(file), db, backup.Restoration{}); err != nil {
+			b.Fatal(err)
+		}
+		in := time.Since(began)
+		began = time.Now()
+		written(b, db)
+		b.Logf("%d events: into etcd in %.1f s, out of it in %.1f s", n, in.Seconds(), time.Since(began).Seconds())
+		_ = db.Close()
+	}
 }
