@@ -12,9 +12,18 @@ const (
 	CloseShutdown = 1012 // the server stops; clients come back
 )
 
-// spread is the time over which clients are asked to come back after a
-// shutdown, so that the next process is not met by all of them at once.
-const spread = 2000 * time.Millisecond
+// Of a shutdown: the connections are ended in parts, and asked to come back
+// over a time that grows with their number, so that the next process is not met
+// by all of them at once and few do not wait for nothing.
+const (
+	partEvery = 25 * time.Millisecond
+	partLeast = 200 // connections
+	partsMost = 40  // so at most a second
+
+	spreadEach  = 500 * time.Microsecond
+	spreadLeast = 200 * time.Millisecond
+	spreadMost  = 2000 * time.Millisecond
+)
 
 // Ending says how a subscription ends: Body is the last message to send
 // before closing with Code and Reason.
@@ -56,11 +65,17 @@ func resyncMessage(topic string, seq int64) *Message {
 	return &Message{Body: control{Type: "resync", Topic: topic, Seq: &seq}.body()}
 }
 
+func endMessage(topic, reason string) *Message {
+	return &Message{Body: control{Type: "end", Topic: topic, Reason: reason}.body()}
+}
+
 func revoked(reason string) Ending {
 	return Ending{Code: CloseRevoked, Reason: short(reason), Body: control{Type: "end", Reason: reason}.body()}
 }
 
-func bye() Ending {
+// bye is for one of n.
+func bye(n int) Ending {
+	spread := min(max(time.Duration(n)*spreadEach, spreadLeast), spreadMost)
 	retry := rand.Int64N(spread.Milliseconds() + 1)
 	return Ending{Code: CloseShutdown, Reason: "restart", Body: control{Type: "bye", Retry: &retry}.body()}
 }

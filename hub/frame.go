@@ -89,6 +89,7 @@ type Batch struct {
 	lossless bool  // no frame between from and to was lost to anybody
 	whole    bool  // no frame was left out because of a since
 	resync   bool
+	over     bool // says that the seat's topic is over for its subscriber
 	wire     []byte
 }
 

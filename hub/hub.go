@@ -214,9 +214,34 @@ func (h *Hub) EndOwner(owner, reason string) int {
 	return h.End(func(s *Subscriber) bool { return s.Owner == owner }, reason)
 }
 
+// EndTopic ends one topic of the subscriptions that match: each is sent {"type":
+// "end","topic":topic,"reason":reason} after what of the topic is under way, and
+// nothing of the topic after that. Whoever has no other topic is ended as End
+// does. It returns how many had the topic. match must not call the hub.
+func (h *Hub) EndTopic(topic string, match func(*Subscriber) bool, reason string) int {
+	h.mu.RLock()
+	var found []*Subscriber
+	for s := range h.subs {
+		if match(s) {
+			found = append(found, s)
+		}
+	}
+	h.mu.RUnlock()
+	n := 0
+	for _, s := range found {
+		if s.endTopic(topic, reason) {
+			n++
+		}
+	}
+	return n
+}
+
 // Stop refuses new subscribers, sends each present one {"type":"bye",
-// "retry_ms": 0..2000 at random}, closes it with CloseShutdown, and returns when
-// all have left (a few seconds at most, even if they do not read) or ctx ends.
+// "retry_ms": at random, the longer the more there are, at most 2000}, closes it
+// with CloseShutdown, and returns when all have left or ctx ends. Up to 200 are
+// told at once, more over at most a second, so that neither this process nor
+// the one they go to meets all of them in one moment. They leave within a few
+// seconds, even if they do not read.
 func (h *Hub) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	h.stopped = true
@@ -225,8 +250,18 @@ func (h *Hub) Stop(ctx context.Context) error {
 		subs = append(subs, s)
 	}
 	h.mu.Unlock()
-	for _, s := range subs {
-		s.end(bye())
+	tick := time.NewTicker(partEvery)
+	defer tick.Stop()
+	for part := range slices.Chunk(subs, max(partLeast, len(subs)/partsMost+1)) {
+		for _, s := range part {
+			s.end(bye(len(subs)))
+		}
+		if s := part[len(part)-1]; s != subs[len(subs)-1] {
+			select {
+			case <-tick.C:
+			case <-ctx.Done(): // no time left: the rest at once
+			}
+		}
 	}
 	gone := make(chan struct{})
 	go func() { h.here.Wait(); close(gone) }()

@@ -6,7 +6,7 @@ import (
 )
 
 // Stats is a snapshot of the hub's counters. They count since New and never
-// fall, except Connections and Topics, which are current.
+// fall, except Connections, Topics and Stalled, which are current.
 type Stats struct {
 	Connections int
 	Topics      int
@@ -16,6 +16,7 @@ type Stats struct {
 	Resyncs     uint64 // resync messages handed to sinks
 	Late        uint64 // frames published with a lower Seq than the topic had
 	Stalls      uint64 // times that a sink was full
+	Stalled     int    // sinks that are full now
 	ClosedSlow  uint64 // connections closed because the peer did not read
 	// Latency is the time from Publish until a frame is handed to the sink, in
 	// seconds, for frames that had no stalled sink before them.
@@ -36,7 +37,7 @@ var bounds = [...]time.Duration{
 }
 
 type counters struct {
-	published, delivered, conflated, resyncs, late, stalls, closedSlow atomic.Uint64
+	published, delivered, conflated, resyncs, late, stalls, resumes, closedSlow atomic.Uint64
 
 	latency [len(bounds) + 1]atomic.Uint64
 	sum     atomic.Int64 // nanoseconds
@@ -54,6 +55,7 @@ func (c *counters) add(t *tally) {
 	c.conflated.Add(t.conflated)
 	c.resyncs.Add(t.resyncs)
 	c.stalls.Add(t.stalls)
+	c.resumes.Add(t.resumes)
 	if t.timed {
 		for i, n := range t.latency {
 			c.latency[i].Add(n)
@@ -71,10 +73,11 @@ type tally struct {
 	same   *Batch // written as a whole
 	writes uint64 // to so many subscribers since it was last settled
 
-	delivered, conflated, resyncs, stalls uint64
-	timed                                 bool
-	latency                               [len(bounds) + 1]uint64
-	sum                                   time.Duration
+	delivered, conflated, resyncs uint64
+	stalls, resumes               uint64
+	timed                         bool
+	latency                       [len(bounds) + 1]uint64
+	sum                           time.Duration
 }
 
 // whole counts that one more subscriber was written all of b.
@@ -136,6 +139,7 @@ func (h *Hub) Stats() Stats {
 	c := &h.stats
 	s.Published, s.Delivered, s.Conflated, s.Resyncs = c.published.Load(), c.delivered.Load(), c.conflated.Load(), c.resyncs.Load()
 	s.Late, s.Stalls, s.ClosedSlow = c.late.Load(), c.stalls.Load(), c.closedSlow.Load()
+	s.Stalled = max(0, int(s.Stalls-c.resumes.Load()))
 	s.Latency = Histogram{Bounds: make([]float64, len(bounds)), Counts: make([]uint64, len(c.latency)), Sum: time.Duration(c.sum.Load()).Seconds()}
 	for i, b := range bounds {
 		s.Latency.Bounds[i] = b.Seconds()

@@ -72,9 +72,11 @@ type Subscriber struct {
 // seat is one subscriber's cursor into one topic.
 type seat struct {
 	t     *topic
-	since int64 // the page holds everything up to here
-	sent  int64 // index of the last frame sent or passed over; -1 at first
-	row   int   // in t.rows of the worker
+	since int64                   // the page holds everything up to here
+	sent  int64                   // index of the last frame sent or passed over; -1 at first
+	row   int                     // in t.rows of the worker
+	over  atomic.Pointer[Message] // the subscriber may not have the topic any more
+	told  bool                    // and was told so
 }
 
 // slot is what a worker goes through in a round: a seat with all that a write
@@ -83,7 +85,7 @@ type slot struct {
 	s           *Subscriber
 	write       func(port int32, p []byte) int // nil: ask s.sink
 	port        int32
-	held        bool // the sink holds the subscriber, or it has left
+	held        bool // the sink holds the subscriber, or it may not have the topic any more
 	heard       bool // frames were written since the last beat
 	sent, since int64
 }
@@ -124,7 +126,8 @@ func (h *Hub) Subscribe(owner string, topics []TopicSince, sink Sink) (*Subscrib
 			opening = append(opening, t)
 		}
 		t.refs++
-		s.seats[i] = seat{t: t, since: low[name], sent: -1}
+		st := &s.seats[i]
+		st.t, st.since, st.sent = t, low[name], -1
 	}
 	h.subs[s] = struct{}{}
 	h.here.Add(1)
@@ -199,6 +202,12 @@ func (s *Subscriber) Next() *Batch {
 	}
 	for i := range s.seats {
 		st := &s.seats[(s.turn+i)%len(s.seats)]
+		if m := st.over.Load(); m != nil {
+			if !st.told {
+				return &Batch{messages: []*Message{m}, seat: st, over: true}
+			}
+			continue
+		}
 		b, to := st.t.pending(st.sent, st.since)
 		if b != nil {
 			b.seat = st
@@ -219,6 +228,8 @@ func (s *Subscriber) Sent(b *Batch, n int) {
 		return
 	}
 	switch m := b.messages[0]; {
+	case b.over:
+		b.seat.told = true
 	case b.seat != nil:
 		s.turn = (s.turn + 1) % len(s.seats)
 		s.h.stats.count(b, n)
@@ -249,4 +260,24 @@ func (s *Subscriber) end(e Ending) bool {
 	}
 	s.sink.End(e)
 	return true
+}
+
+// endTopic reports whether s had the topic until now.
+func (s *Subscriber) endTopic(topic, reason string) bool {
+	had, others := false, false
+	for i := range s.seats {
+		switch st := &s.seats[i]; {
+		case st.t.name == topic:
+			had = st.over.CompareAndSwap(nil, endMessage(topic, reason))
+		case st.over.Load() == nil:
+			others = true
+		}
+	}
+	switch {
+	case had && others:
+		s.w.order(order{verb: look, s: s})
+	case had:
+		s.end(revoked(reason))
+	}
+	return had
 }

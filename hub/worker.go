@@ -23,7 +23,8 @@ type order struct {
 // worker owns a share of the subscribers: their cursors while they are not
 // stalled, and its rows of every topic. Its inbox is bounded by the
 // subscribers (join and leave once each, resume once per stall, look while a
-// post waits) and by the open topics (each once).
+// post waits and once for each topic that ends for one) and by the open topics
+// (each once).
 type worker struct {
 	h    *Hub
 	id   int
@@ -140,7 +141,7 @@ func (w *worker) obey(o order) {
 		}
 		return
 	case resume:
-		s.stalled = false
+		w.goOn(s)
 	case look:
 		w.fetch(s)
 	}
@@ -153,9 +154,7 @@ func (w *worker) obey(o order) {
 		s.Sent(b, n)
 		w.tally.time(b, n)
 		if full {
-			s.stalled = true
-			w.tally.stalls++
-			s.sink.Stall(s)
+			w.halt(s)
 			return // its slots are held already, or hold nothing yet
 		}
 	}
@@ -179,6 +178,7 @@ func (w *worker) admit(s *Subscriber) {
 
 // part takes the slots of s away.
 func (w *worker) part(s *Subscriber) {
+	w.goOn(s) // a stall that Leave ends needs no Resume
 	s.left = true
 	last := len(w.subs) - 1
 	w.subs[s.row] = w.subs[last]
@@ -224,7 +224,7 @@ func (w *worker) store(s *Subscriber) {
 	for i := range s.seats {
 		st := &s.seats[i]
 		sl := w.slot(st)
-		sl.sent, sl.since, sl.held = st.sent, st.since, false
+		sl.sent, sl.since, sl.held = st.sent, st.since, st.told
 	}
 }
 
@@ -325,7 +325,19 @@ func (w *worker) offerBeat() {
 // stall gives s, with its cursors, to its sink.
 func (w *worker) stall(s *Subscriber) {
 	w.fetch(s)
+	w.halt(s)
+}
+
+// halt is stall where the cursors are in the seats already.
+func (w *worker) halt(s *Subscriber) {
 	s.stalled = true
 	w.tally.stalls++
 	s.sink.Stall(s)
+}
+
+func (w *worker) goOn(s *Subscriber) {
+	if s.stalled && !s.left {
+		s.stalled = false
+		w.tally.resumes++
+	}
 }

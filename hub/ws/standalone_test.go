@@ -59,7 +59,8 @@ func (s *source) run(ctx context.Context, start time.Time, rate float64, size in
 
 func standalone(spec string) {
 	addr, control, _ := strings.Cut(spec, " ")
-	h := hub.New(hub.Options{})
+	workers, _ := strconv.Atoi(os.Getenv(standaloneEnv + "_WORKERS")) // 0: as the product
+	h := hub.New(hub.Options{Workers: workers})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	src := &source{h: h}
