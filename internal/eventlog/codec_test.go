@@ -140,3 +140,10 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+// presentRecord is the record of any leaf, also of one that nobody would write.
+func presentRecord(leaf []byte, salt [saltSize]byte, payload []byte) []byte {
+	b := append(recordStart(leaf, saltSize+len(payload)), statePresent)
+	b = append(b, salt[:]...)
+	return append(b, payload...)
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -293,6 +294,7 @@ func (p *plan) decide(ctx context.Context, r *request, recheck bool) error {
 // place gives the events of r their seqs and offsets and writes them down.
 func (p *plan) place(r *request, head int64) error {
 	first := p.tip.size
+	p.ops = slices.Grow(p.ops, r.ops)
 	r.events = make([]Event, 0, len(r.batch.Drafts))
 	put := func(key, value []byte) { p.ops = append(p.ops, store.Op{Key: key, Value: value}) }
 	cause, causeAt := "", first
@@ -309,7 +311,7 @@ func (p *plan) place(r *request, head int64) error {
 			Actor: d.Actor, Causation: d.Causation, Drill: d.Drill, Type: d.Type, Version: d.Version,
 			Payload: ready.payload,
 		}
-		leaf := appendHeader(nil, &h)
+		rec, leaf := newRecord(&h, ready.salt, d.Data)
 		hashes, err := p.tip.edge.add(at, tlog.RecordHash(leaf))
 		if err != nil {
 			return fmt.Errorf("hash event %d: %w", at, err)
@@ -317,7 +319,7 @@ func (p *plan) place(r *request, head int64) error {
 		for _, hash := range hashes {
 			p.hashes = append(p.hashes, hash[:]...)
 		}
-		put(eventKey(at), presentRecord(leaf, ready.salt, d.Data))
+		put(eventKey(at), rec)
 		put(nameKey(prefixID, d.ID), numberBytes(at))
 		p.ids[d.ID] = true
 		if d.Causation != cause {

@@ -29,6 +29,7 @@ const (
 	statePresent  = 0
 	stateRedacted = 1
 	saltSize      = 16
+	headerRest    = 280 // bytes of a header beside its names, at most: the fixed text, numbers and the digest
 )
 
 // digest is what a leaf knows of a payload. The random salt goes when the payload
@@ -48,10 +49,16 @@ func recordStart(leaf []byte, room int) []byte {
 	return append(b, leaf...)
 }
 
-func presentRecord(leaf []byte, salt [saltSize]byte, payload []byte) []byte {
-	b := append(recordStart(leaf, saltSize+len(payload)), statePresent)
-	b = append(b, salt[:]...)
-	return append(b, payload...)
+// newRecord is the record of an event that has its payload, and its leaf, in one
+// piece of memory.
+func newRecord(h *header, salt [saltSize]byte, payload []byte) (rec, leaf []byte) {
+	names := len(h.ID) + len(h.Stream) + len(h.Actor) + len(h.Causation) + len(h.Type)
+	rec = append(make([]byte, 0, 3+names+headerRest+1+saltSize+len(payload)), recordFormat, 0, 0)
+	rec = appendHeader(rec, h)
+	end := len(rec)
+	binary.BigEndian.PutUint16(rec[1:], uint16(end-3))
+	rec = append(append(append(rec, statePresent), salt[:]...), payload...)
+	return rec, rec[3:end:end]
 }
 
 func redactedRecord(leaf []byte, by int64) []byte {
