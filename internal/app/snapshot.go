@@ -158,19 +158,20 @@ func (k *keeper) stop() {
 // then reads what it has not read yet.
 func (k *keeper) save(ctx context.Context, both bool) {
 	size, write := k.world.Image()
-	k.saved = size // or tried: the next attempt comes with as many events more
 	body, err := write()
 	if err == nil {
 		err = k.worldFile.Write(ctx, k.log, size, body)
 	}
-	body = nil
-	var read int64
-	if err == nil && both {
-		read, body, err = k.correlator.Image(ctx)
+	if err == nil || ctx.Err() == nil {
+		k.saved = size // or tried: the next attempt comes with as many events more
 	}
-	if err == nil && both {
-		if err = k.correlatorFile.Write(ctx, k.log, read, body); err == nil {
-			k.correlated = read
+	if body = nil; err == nil && both {
+		size, body, err = k.correlator.Image(ctx)
+		if err == nil {
+			err = k.correlatorFile.Write(ctx, k.log, size, body)
+		}
+		if err == nil {
+			k.correlated = size
 		}
 	}
 	if err != nil && ctx.Err() == nil {
