@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,5 +168,13 @@ func (c *cluster) agree() []event {
 		}
 		s.mustVerify(s.url)
 	}
+	// A server shows leaves; what they stand for is checked on a backup of the store.
+	file := filepath.Join(c.t.TempDir(), "cluster.backup")
+	cmd := exec.Command(product, "backup", "--url", c.replicas[0].url, "--out", file)
+	cmd.Env = append(os.Environ(), "TOCSIN_TOKEN="+bootstrap)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		c.t.Fatalf("backup of the cluster: %v\n%s", err, out)
+	}
+	c.replicas[0].mustVerify(file)
 	return first
 }
