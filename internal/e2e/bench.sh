@@ -14,6 +14,8 @@ go test -run '^$' -bench 'BenchmarkCommit$' -benchtime 1x ./store/bolt | grep wr
 		"$(metric "$line" group-commits/s)" "$(metric "$line" update-commits/s)" "$(metric "$line" batch-commits/s)"
 done
 
+bash internal/e2e/commands.sh
+
 echo "Deliveries per CPU second (hub, 1,000 websocket readers in another process)"
 line=$(go test -run '^$' -bench 'BenchmarkFanout$' -benchtime 1x ./hub/ws | grep BenchmarkFanout)
 printf '  %5.2f x a bare gorilla PreparedMessage loop  (%s against %s)\n' "$(metric "$line" ratio)" "$(metric "$line" deliveries/cpu-s)" "$(metric "$line" bare-deliveries/cpu-s)"
