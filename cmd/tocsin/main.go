@@ -28,7 +28,7 @@ type cli struct {
 	Serve   serve       `cmd:"" help:"Run the room."`
 	Demo    demo        `cmd:"" help:"Run the room on a throw-away directory with a drill playing."`
 	Verify  verify      `cmd:"" help:"Check a log: a data directory, a copy of one, or the address of a server."`
-	Token   token       `cmd:"" help:"Make an API token or a sign-in link, with the server stopped."`
+	Token   token       `cmd:"" help:"Make an API token or a sign-in link: with the server stopped, or on a shared store at any time."`
 	Backup  backupTo    `cmd:"" help:"Write everything into one file."`
 	Restore restore     `cmd:"" help:"Put a backup into an empty directory or store."`
 	Version versionLine `cmd:"" help:"Print the version."`

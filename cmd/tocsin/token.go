@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/internal/config"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/store/bolt"
 )
 
@@ -22,20 +23,24 @@ type token struct {
 type place struct {
 	Data   string `help:"Data directory (default ./data)." type:"path" placeholder:"DIR"`
 	Config string `help:"Configuration file." type:"path" placeholder:"FILE" env:"TOCSIN_CONFIG"`
+	Store  string `help:"Shared store, etcd://…, instead of a data directory." placeholder:"STORE"`
 }
 
-// people opens the people of a stopped server.
+// people opens the people of a stopped server, or of a shared store, whose
+// replicas may run.
 func (p place) people(ctx context.Context, io streams) (*auth.Service, config.Config, func(), error) {
-	c, err := config.Load(p.Config, io.environ)
+	c, err := placed(p.Config, p.Data, p.Store, io)
 	if err != nil {
 		return nil, c, nil, err
 	}
-	if p.Data != "" {
-		c.Data = p.Data
+	var db store.DB
+	if c.Store.Shared() {
+		db, err = openStore(ctx, c.Store.Reveal(), logger(io.err, c.Level()))
+	} else if db, err = bolt.Open(filepath.Join(c.Data, app.StoreFile), bolt.Options{}); err != nil {
+		err = fmt.Errorf("%w\nWhile the server runs, tokens and links are made on its pages Tokens and People", err)
 	}
-	db, err := bolt.Open(filepath.Join(c.Data, app.StoreFile), bolt.Options{})
 	if err != nil {
-		return nil, c, nil, fmt.Errorf("%w\nWhile the server runs, tokens and links are made on its pages Tokens and People", err)
+		return nil, c, nil, err
 	}
 	var l *eventlog.Log
 	if err = backup.Unfinished(ctx, db); err == nil {
