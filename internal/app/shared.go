@@ -32,7 +32,7 @@ func (a *App) join() {
 	self := replica.Member{ID: a.id, URL: "http://" + a.Addr(), Version: a.opt.Version, Started: a.millis()}
 	a.peers = replica.New(replica.Options{
 		DB: a.db, Self: self, Log: a.component("replica"),
-		View:    func(string) { a.web.ChainChanged("") },
+		View:    func(id string) { a.web.ChainChanged(id) },
 		Samples: func(list []chain.Sample) { a.storeSamples(list) },
 		Drill:   func() *replica.Drill { return playedHere(a.play) }, StopDrill: a.stopDrill,
 	})

@@ -44,7 +44,8 @@ type Options struct {
 	DB   store.DB
 	Self Member
 	Log  *slog.Logger
-	// View is called when a view of another replica has come, or has gone.
+	// View is called when a view of another replica has come; with "" when a chain
+	// is there for the first time, or has gone.
 	View func(chain string)
 	// Samples takes what another replica measured, each batch once.
 	Samples func([]chain.Sample)
@@ -195,9 +196,7 @@ func (p *Peers) hearAll(all []store.KV) {
 			p.hear(store.Op{Key: kv.Key, Value: kv.Value})
 		}
 	}
-	for name := range was {
-		p.viewChanged(name)
-	}
+	p.viewChanged("")
 }
 
 // hear takes one thing that was told, or taken away. What cannot be read is of
@@ -259,8 +258,14 @@ func (p *Peers) hearView(name string, op store.Op) {
 	case had && was.Drill:
 		delete(p.heard, name) // a drill's chain ends with its drill
 	}
+	_, has := p.heard[name]
 	p.mu.Unlock()
-	p.viewChanged(name)
+	switch {
+	case had != has:
+		p.viewChanged("")
+	case !op.Delete:
+		p.viewChanged(name)
+	}
 }
 
 func (p *Peers) viewChanged(name string) {

@@ -32,7 +32,7 @@ type one struct {
 	db      *mem.Replica
 	mu      sync.Mutex
 	samples []chain.Sample
-	views   int
+	views   []string
 	drill   *Drill
 	stopped string
 	die     func()
@@ -47,7 +47,7 @@ func (h *house) start(id string) *one {
 	o := &one{db: h.db.Replica()}
 	o.Peers = New(Options{
 		DB: o.db, Self: Member{ID: id, URL: "http://" + id, Version: "v1"}, Log: slog.New(slog.DiscardHandler),
-		View:    func(string) { o.mu.Lock(); o.views++; o.mu.Unlock() },
+		View:    func(c string) { o.mu.Lock(); o.views = append(o.views, c); o.mu.Unlock() },
 		Samples: func(l []chain.Sample) { o.mu.Lock(); o.samples = append(o.samples, l...); o.mu.Unlock() },
 		Drill:   func() *Drill { o.mu.Lock(); defer o.mu.Unlock(); return o.drill },
 		StopDrill: func(_ context.Context, since int64, by string) {
@@ -168,6 +168,18 @@ func TestViews(t *testing.T) {
 		got := b.Seen()
 		if len(got) != 2 || got[0].Title != "Ethereum" || got[0].View.Height != flood-1 || got[0].View.At != 5000+flood-1 || got[0].Replica != "a" || !got[1].Drill {
 			t.Errorf("%+v", got)
+		}
+		all, one := 0, 0
+		for _, v := range b.views {
+			switch v {
+			case "":
+				all++
+			case "eth":
+				one++
+			}
+		}
+		if all != 3 || one < 2 || one > 9 { // the beginning and two chains that came
+			t.Errorf("told of %d and %d changes: %v", all, one, b.views)
 		}
 		if len(a.Seen()) != 0 {
 			t.Errorf("a heard itself: %+v", a.Seen())
