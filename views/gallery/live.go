@@ -37,6 +37,17 @@ func (p *hall) push(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// drop cuts all sockets, as a server does that is killed.
+func (p *hall) drop(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ear := range p.ears {
+		delete(p.ears, ear)
+		close(ear)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // serveLive says hello, beats, and passes on what is pushed; enough for a page to be LIVE.
 func (p *hall) serveLive(w http.ResponseWriter, r *http.Request) {
 	hijacker, ok := w.(http.Hijacker)
@@ -73,7 +84,10 @@ func (p *hall) serveLive(w http.ResponseWriter, r *http.Request) {
 		}
 		for waiting := true; waiting; {
 			select {
-			case text := <-ear:
+			case text, ok := <-ear:
+				if !ok {
+					return
+				}
 				if send(rw, text) != nil {
 					return
 				}

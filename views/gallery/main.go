@@ -45,6 +45,7 @@ func Handler(assets string) http.Handler {
 	mux.HandleFunc("/live", listeners.serveLive)
 	mux.HandleFunc("/status/live", listeners.serveLive)
 	mux.HandleFunc("POST /push", listeners.push)
+	mux.HandleFunc("POST /drop", listeners.drop)
 	mux.HandleFunc("/charts/", serveChart)
 	mux.HandleFunc("/incidents/42/complete", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
