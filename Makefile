@@ -8,7 +8,7 @@ ASSET_SRC  := $(shell find web/assets/src web/build.mjs web/package.json -type f
 GOBIN      := $(shell $(GO) env GOPATH)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build desktop generate test unit e2e lint race fuzz bench screenshots tools clean
+.PHONY: help run demo cluster build desktop generate test unit e2e lint race fuzz bench screenshots tools clean
 
 ## help: list the targets
 help:
@@ -21,6 +21,10 @@ run: build
 ## demo: the room on a throw-away directory with a drill running
 demo: build
 	$(BIN)/tocsin demo
+
+## cluster: three replicas on three etcds, on loopback, thrown away at Ctrl-C (DIR=... keeps them)
+cluster: build
+	CLUSTER_NO_BUILD=1 bash internal/e2e/cluster.sh $(DIR)
 
 ## build: the one binary, bin/tocsin
 build: web/assets/dist/app.js
