@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/signal"
@@ -14,11 +16,12 @@ import (
 const (
 	maxChunk    = 400       // events in one append
 	chunkBytes  = 512 << 10 // payload in one append; a single larger event goes alone
-	maxAttempts = 3         // appends tried on conflicts
+	maxAttempts = 48        // conflicts in a row of one append, with waits between them: about a second
 	page        = 512       // events read at once
 )
 
-// ErrContended says that other replicas won every attempt; nothing was written.
+// ErrContended says that other replicas won every attempt; of a delivery of more
+// than one append, the first may have been written.
 var ErrContended = errors.New("the source kept changing under this delivery")
 
 // Desk makes observations durable. It may be used from any number of
@@ -73,7 +76,7 @@ func (d *Desk) Submit(ctx context.Context, source, actor string, obs []signal.Ob
 	defer func() { <-t.turn }()
 
 	now := d.clock().UnixMilli()
-	for range maxAttempts {
+	for conflicts := 0; ; {
 		// What another replica wrote since matters also when nothing is to be
 		// appended, so the tail is read every time.
 		if err := d.load(ctx, t, source); err != nil {
@@ -88,10 +91,29 @@ func (d *Desk) Submit(ctx context.Context, source, actor string, obs []signal.Ob
 			t.forget(source)
 			return -1, err
 		}
-		obs = rest
+		if conflicts++; len(rest) < len(obs) {
+			conflicts = 1 // a part is in the log
+		}
+		if obs = rest; conflicts == maxAttempts || ctx.Err() != nil {
+			t.forget(source)
+			return -1, fmt.Errorf("append %s%s: %w", signal.StreamPrefix, source, ErrContended)
+		}
+		backOff(ctx, conflicts)
 	}
-	t.forget(source)
-	return -1, fmt.Errorf("append %s%s: %w", signal.StreamPrefix, source, ErrContended)
+}
+
+// backOff lets other replicas go on after the n-th conflict in a row: not at all
+// at first, then for a random time below 1, 2, 4 … 32 ms.
+func backOff(ctx context.Context, n int) {
+	if n < 3 {
+		return
+	}
+	wait := time.NewTimer(rand.N(time.Millisecond << min(n-3, 5)))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
 }
 
 // Open returns the number of open signals of a source, as this desk last saw it.

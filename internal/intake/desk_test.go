@@ -1,8 +1,10 @@
 package intake_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,4 +75,66 @@ func TestSeededDesk(t *testing.T) {
 			rt.Fatalf("seeded:\n%s\nfrom the whole stream:\n%s", said[1], said[0])
 		}
 	})
+}
+
+// TestDesksInContention: three replicas that take deliveries of one source at
+// the same time take them all, and nothing is there twice.
+func TestDesksInContention(t *testing.T) {
+	const desks, deliveries = 3, 60
+	db := mem.Open(mem.Options{MaxOps: 4096})
+	clock := func() time.Time { return time.UnixMilli(1_795_000_000_000) }
+	var all sync.WaitGroup
+	for i := range desks {
+		log, err := eventlog.Open(t.Context(), db.Replica(), eventlog.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		desk := intake.NewDesk(log, clock)
+		all.Go(func() {
+			for n := range deliveries {
+				o := func(key string, firing bool) signal.Observation {
+					return signal.Observation{Key: key, Title: "t", Severity: "SEV2", Firing: firing}
+				}
+				// Its own alert, one that all desks send, and the end of the one before.
+				list := []signal.Observation{o(fmt.Sprintf("%d-%d", i, n), true), o(fmt.Sprintf("all-%d", n), true)}
+				if n > 0 {
+					list = append(list, o(fmt.Sprintf("%d-%d", i, n-1), false))
+				}
+				if _, err := desk.Submit(t.Context(), "am", "source:am", list); err != nil {
+					t.Errorf("desk %d, delivery %d: %v", i, n, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	log, err := eventlog.Open(t.Context(), db, eventlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := map[string]int{}
+	for from := int64(1); ; {
+		page, err := log.ReadStream(t.Context(), signal.StreamPrefix+"am", from, 500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			var about struct{ Key string }
+			if err := json.Unmarshal(e.Data, &about); err != nil {
+				t.Fatal(err)
+			}
+			times[e.Type+" "+about.Key]++
+		}
+		from = page[len(page)-1].Seq + 1
+	}
+	if want := desks*deliveries + deliveries + desks*(deliveries-1); len(times) != want {
+		t.Errorf("%d facts, not %d", len(times), want)
+	}
+	for what, n := range times {
+		if n != 1 {
+			t.Errorf("%s %d times", what, n)
+		}
+	}
 }
