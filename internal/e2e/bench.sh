@@ -25,3 +25,6 @@ bash internal/e2e/pages.sh
 echo "POST to pixel in Chromium"
 out=$(cd internal/e2e && TOCSIN_BENCH=1 go test -count=1 -run 'TestPostToPixel$' -v . 2>&1) || { echo "$out" >&2; exit 1; }
 sed -nE 's/.*RESULT POST to pixel, (.*)/  \1/p' <<<"$out" | sed 's/; /\n  /g'
+
+echo "Live delivery beside its peers"
+bash internal/e2e/fanout.sh
