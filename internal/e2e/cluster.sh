@@ -32,6 +32,7 @@ start() {
 	"$@" >"$log" 2>&1 </dev/null &
 	set +m
 	pids+=($!)
+	disown $! # else the shell speaks about its end
 }
 
 pids=()
@@ -44,6 +45,8 @@ finish() {
 	# Replicas first: they give back what they lead and tell their browsers.
 	local i
 	for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+		# The last etcds take seconds to say goodbye to one another.
+		if [[ ! $keep ]] && ((i < 3)); then kill -KILL "${pids[i]}" 2>/dev/null || true; fi
 		kill -TERM "${pids[i]}" 2>/dev/null || true
 		if ((i == 3 || i == 0)); then gone "$i"; fi
 	done
