@@ -143,6 +143,31 @@ func TestWalls(t *testing.T) {
 	}
 }
 
+// What a program links is more than what its packages import.
+func TestEngineOfReplicasIsInjected(t *testing.T) {
+	all := map[string]pkg{}
+	for _, p := range packages(t) {
+		all[p.short()] = p
+	}
+	for _, room := range []string{"desktop", "internal/app", "internal/eventlog", "internal/room"} {
+		if len(all[room].Deps) == 0 {
+			t.Errorf("there is no %s; the rule would prove nothing", room)
+		}
+		for _, dep := range all[room].Deps {
+			if strings.HasPrefix(dep, "go.etcd.io/etcd/") || dep == module+"/store/etcd" {
+				t.Errorf("%s links %s: only cmd/tocsin chooses etcd and hands the opener on, so that the desktop stays small", room, dep)
+			}
+		}
+	}
+	linked := false
+	for _, dep := range all["cmd/tocsin"].Deps {
+		linked = linked || dep == module+"/store/etcd"
+	}
+	if !linked {
+		t.Error("cmd/tocsin does not link store/etcd: serve --store etcd:// cannot work")
+	}
+}
+
 func within(path string, rooms []string) bool {
 	for _, r := range rooms {
 		// A command beneath a room, such as its gallery, belongs to the room; so does a file of its own.
