@@ -173,11 +173,13 @@ func (s *Subscriber) Leave(slow bool) {
 	s.h.here.Done()
 }
 
-// Topics returns the names of the topics subscribed to.
+// Topics returns the names of the topics subscribed to, without those ended.
 func (s *Subscriber) Topics() []string {
-	names := make([]string, len(s.seats))
+	names := make([]string, 0, len(s.seats))
 	for i := range s.seats {
-		names[i] = s.seats[i].t.name
+		if st := &s.seats[i]; st.over.Load() == nil {
+			names = append(names, st.t.name)
+		}
 	}
 	return names
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tocsin-ops/tocsin/views"
 )
 
 // tally counts what the server answered, by method, route and status. Routes
@@ -15,10 +17,16 @@ import (
 type tally struct {
 	mu      sync.Mutex
 	answers map[string]int64
+	regions map[string]*load // by kind of region
 	began   time.Time
 }
 
-func newTally() *tally { return &tally{answers: map[string]int64{}, began: time.Now()} }
+// load is what was rendered for live pages, once for all who look.
+type load struct{ frames, bytes int64 }
+
+func newTally() *tally {
+	return &tally{answers: map[string]int64{}, regions: map[string]*load{}, began: time.Now()}
+}
 
 func (l *tally) seen(method, route string, status int) {
 	if route == "" {
@@ -37,6 +45,29 @@ func answerKey(method, route string, status int) string {
 	return fmt.Sprintf("method=%q,route=%q,status=\"%d\"", method, route, status)
 }
 
+// rendered counts a frame of n bytes. Entries of timelines, chains and charts
+// count as one kind each, so the table is bounded.
+func (l *tally) rendered(key string, n int) {
+	kind := key
+	switch {
+	case strings.HasPrefix(key, views.SampleKey("")):
+		kind = "samples"
+	case strings.HasPrefix(key, views.RegionChain("")):
+		kind = "chain"
+	case strings.HasPrefix(key, "e-"):
+		kind = "entry"
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.regions[kind]
+	if r == nil {
+		r = &load{}
+		l.regions[kind] = r
+	}
+	r.frames++
+	r.bytes += int64(n)
+}
+
 // ownMetrics serves Tocsin's own counters in the Prometheus text format.
 func (s *Server) ownMetrics(c *call) error {
 	var b strings.Builder
@@ -51,6 +82,8 @@ func (s *Server) ownMetrics(c *call) error {
 	metric("tocsin_live_frames_conflated_total", "counter", "frames replaced by a newer one before they were sent", st.Conflated)
 	metric("tocsin_live_resyncs_total", "counter", "times a page was told to load anew", st.Resyncs)
 	metric("tocsin_live_stalls_total", "counter", "times a connection did not take what was offered", st.Stalls)
+	metric("tocsin_live_connections_stalled", "gauge", "live sockets that do not take what is offered now", st.Stalled)
+	metric("tocsin_live_late_total", "counter", "frames published with a lower position than their topic had", st.Late)
 	metric("tocsin_live_closed_slow_total", "counter", "connections closed because the peer did not read", st.ClosedSlow)
 	fmt.Fprint(&b, "# HELP tocsin_live_write_seconds time from publishing a frame to handing it to the connection\n# TYPE tocsin_live_write_seconds histogram\n")
 	var sum uint64
@@ -63,6 +96,7 @@ func (s *Server) ownMetrics(c *call) error {
 		fmt.Fprintf(&b, "tocsin_live_write_seconds_bucket{le=%q} %d\n", le, sum)
 	}
 	fmt.Fprintf(&b, "tocsin_live_write_seconds_sum %v\ntocsin_live_write_seconds_count %d\n", st.Latency.Sum, sum)
+	s.tally.regionMetrics(&b)
 	metric("tocsin_log_events", "gauge", "events in the log", s.Log.Size())
 	metric("tocsin_projection_position", "gauge", "offset of the newest event that pages show", s.World.Position())
 	health := s.Health()
@@ -81,4 +115,18 @@ func (s *Server) ownMetrics(c *call) error {
 		fmt.Fprintf(&b, "tocsin_http_answers_total{%s} %d\n", k, answers[k])
 	}
 	return c.Blob(http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
+}
+
+func (l *tally) regionMetrics(b *strings.Builder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kinds := sortedKeys(l.regions)
+	fmt.Fprint(b, "# HELP tocsin_live_region_frames_total frames rendered, each once for all who look, by kind of region\n# TYPE tocsin_live_region_frames_total counter\n")
+	for _, k := range kinds {
+		fmt.Fprintf(b, "tocsin_live_region_frames_total{region=%q} %d\n", k, l.regions[k].frames)
+	}
+	fmt.Fprint(b, "# HELP tocsin_live_region_bytes_total bytes of these frames\n# TYPE tocsin_live_region_bytes_total counter\n")
+	for _, k := range kinds {
+		fmt.Fprintf(b, "tocsin_live_region_bytes_total{region=%q} %d\n", k, l.regions[k].bytes)
+	}
 }
