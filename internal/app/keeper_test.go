@@ -109,6 +109,20 @@ func TestKeeper(t *testing.T) {
 			t.Errorf("after the stop there is a snapshot of %d of %d events, %v", n, log.Size(), err)
 		}
 
+		// A stop in the middle of a snapshot ends run, and stop writes it.
+		k.saved = 0
+		if err := k.run(ctx); err != nil { // ctx has ended
+			t.Error(err)
+		}
+		k.save(ctx, true)
+		if k.saved != 0 {
+			t.Errorf("an interrupted snapshot of %d events counts as written", k.saved)
+		}
+		k.stop()
+		if k.saved != log.Size() {
+			t.Errorf("the stop wrote a snapshot of %d of %d events", k.saved, log.Size())
+		}
+
 		// What does not fit goes, and the world is the log's all the same.
 		for _, f := range []string{k.worldFile.Path, k.correlatorFile.Path} {
 			if err := os.WriteFile(f, []byte(secret), 0o600); err != nil {

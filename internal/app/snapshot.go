@@ -124,7 +124,7 @@ func (k *keeper) remove(f snapshot.File) {
 // run writes snapshots as the log grows, and new ones soon after a redaction:
 // what was blanked leaves the directory as soon as the world knows.
 func (k *keeper) run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		redacted, err := k.world.Redacted(ctx, k.saved-1, k.saved+k.every-1)
 		if err != nil {
 			return nil // ctx ended
@@ -143,6 +143,7 @@ func (k *keeper) run(ctx context.Context) error {
 		}
 		k.save(ctx, true)
 	}
+	return nil
 }
 
 // stop writes the last snapshots; nothing may run any more.
