@@ -61,6 +61,8 @@ func (d *DB) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case strings.Contains(errText(err), "client connection is closing"):
+		return &failure{text: "the member of etcd that was asked was silent and has been left", err: err}
 	case is(err, rpctypes.ErrGRPCNoSpace):
 		remedy = "etcd's space is used up: compact and defragment it (etcdctl compact, etcdctl defrag), raise --quota-backend-bytes if that is not enough, then etcdctl alarm disarm"
 	case is(err, rpctypes.ErrGRPCPermissionDenied):

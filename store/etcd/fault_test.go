@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/store/etcd"
 	"github.com/tocsin-ops/tocsin/store/etcd/etcdtest"
@@ -289,5 +291,87 @@ func TestQuorumLost(t *testing.T) {
 	}
 	if kv, err := db.Get(stale, []byte("again")); err != nil || string(kv.Value) != "v" {
 		t.Logf("shown a moment ago: %q, %v", kv.Value, err)
+	}
+}
+
+// The member in use freezes: its connections stay open, nothing answers. Another
+// is asked soon, and what was under way there is not waited for to the end.
+func TestFrozenMember(t *testing.T) {
+	c := etcdtest.New(t, 3)
+	o := options(c)
+	o.Timeout = 20 * time.Second
+	db := open(t, o)
+	for _, leads := range []bool{true, false} {
+		at, err := c.Leader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !leads {
+			at = (at + 1) % 3
+		}
+		db.Use(at)
+		if _, err := db.Commit(t.Context(), put("before", "v")); err != nil {
+			t.Fatal(err)
+		}
+		c.Pause(at)
+		began := time.Now()
+		committed := make(chan error, 1)
+		go func() {
+			_, err := db.Commit(t.Context(), put("meanwhile", "v"))
+			committed <- err
+		}()
+		_, err = db.Get(t.Context(), []byte("before"))
+		read := time.Since(began)
+		if err != nil {
+			t.Error(err)
+		}
+		if err = <-committed; err != nil {
+			uncertain(t, err)
+		}
+		wrote := time.Since(began)
+		if _, err := db.Commit(t.Context(), put("after", "v")); err != nil {
+			t.Error(err)
+		}
+		t.Logf("leader frozen: %v; read after %v, the write under way answered after %v (%v), the next after %v", leads, read.Round(time.Millisecond), wrote.Round(time.Millisecond), err, time.Since(began).Round(time.Millisecond))
+		c.Resume(at)
+		if err := c.Await(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What was overwritten stays in etcd until it is compacted: what operators are
+// told of redactions.
+func TestOldValues(t *testing.T) {
+	o := options(cluster)
+	db := open(t, o)
+	client, err := cluster.Client(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	rev, err := db.Commit(t.Context(), put("k", "a key was pasted"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := db.Commit(t.Context(), put("k", "blanked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func() (string, error) {
+		r, err := client.Get(t.Context(), o.Prefix+"/keys/k", clientv3.WithRev(rev))
+		if err != nil || len(r.Kvs) != 1 {
+			return "", err
+		}
+		return string(r.Kvs[0].Value), nil
+	}
+	if old, err := at(); err != nil || old != "a key was pasted" {
+		t.Errorf("before compaction: %q, %v", old, err)
+	}
+	if _, err := client.Compact(t.Context(), now, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatal(err)
+	}
+	if old, err := at(); err == nil {
+		t.Errorf("after compaction: %q", old)
 	}
 }

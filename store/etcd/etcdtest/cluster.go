@@ -168,7 +168,19 @@ func (c *Cluster) Kill(i int) {
 }
 
 // Pause freezes a member: its connections stay open, nothing answers.
-func (c *Cluster) Pause(i int) { c.signal(i, syscall.SIGSTOP) }
+func (c *Cluster) Pause(i int) {
+	c.signal(i, syscall.SIGSTOP)
+	client, err := c.Client(i)
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	for err == nil { // the signal takes effect a little later
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		_, err = client.Get(ctx, "frozen", clientv3.WithSerializable())
+		cancel()
+	}
+}
 
 // Resume lets a frozen member go on.
 func (c *Cluster) Resume(i int) { c.signal(i, syscall.SIGCONT) }
