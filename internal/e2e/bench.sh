@@ -28,3 +28,6 @@ sed -nE 's/.*RESULT POST to pixel, (.*)/  \1/p' <<<"$out" | sed 's/; /\n  /g'
 
 echo "Live delivery beside its peers"
 bash internal/e2e/fanout.sh
+
+echo "Start-up on a log of 1,000,000 events (aim: the first page within 1,000 ms)"
+bash internal/e2e/startup.sh
