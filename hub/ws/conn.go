@@ -13,6 +13,15 @@ import (
 	"github.com/tocsin-ops/tocsin/hub"
 )
 
+// reach says how the socket of a connection can be written to.
+type reach uint8
+
+const (
+	hidden reach = iota // only by writes that may wait
+	plain               // directly
+	sealed              // by TLS, and the kernel can be asked whether that would wait
+)
+
 // conn is the sink of one subscriber.
 //
 // Who writes: a worker of the hub (Write), or between Stall and Resume the
@@ -33,18 +42,12 @@ type conn struct {
 	closeBy time.Time
 	writers sync.WaitGroup // the goroutine that writes between Stall and Resume
 
-	tail []byte        // rest of a message half written; owned by who writes
-	bell chan struct{} // holds 1; only where the socket cannot be written directly
+	tail []byte // rest of a message half written; owned by who writes
 }
 
 func newConn(peer *websocket.Conn) *conn {
 	c := &conn{peer: peer, nc: peer.NetConn()}
-	if b, ok := c.nc.(interface{ SetWriteBuffer(int) error }); ok {
-		_ = b.SetWriteBuffer(sendBuffer)
-	}
-	if !c.openDirect() {
-		c.bell = make(chan struct{}, 1)
-	}
+	c.openDirect()
 	peer.SetReadLimit(readLimit)
 	peer.SetPongHandler(func(string) error { return c.extend() })
 	peer.SetPingHandler(func(p string) error {
@@ -58,10 +61,6 @@ func newConn(peer *websocket.Conn) *conn {
 // attend starts the goroutines of the connection.
 func (c *conn) attend(s *hub.Subscriber) {
 	c.s = s
-	if c.bell != nil {
-		c.writers.Add(1)
-		go c.pull(s)
-	}
 	go c.read()
 }
 
@@ -87,50 +86,57 @@ func (c *conn) End(e hub.Ending) {
 
 // Write implements hub.Sink.
 func (c *conn) Write(b *hub.Batch) (n int, full bool) {
-	if c.bell != nil {
-		return 0, true
+	switch c.reach {
+	case plain:
+		return c.writeDirect(b)
+	case sealed:
+		return c.writeSealed(b)
 	}
-	return c.writeDirect(b)
+	return 0, true
 }
 
 // Stall implements hub.Sink.
 func (c *conn) Stall(s *hub.Subscriber) {
-	if c.bell != nil {
-		c.ring()
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closing {
-		c.writers.Add(1)
+	if c.closing {
+		return
+	}
+	c.writers.Add(1)
+	if c.reach == plain {
 		go c.catchUp(s)
+	} else {
+		go c.push(s)
 	}
 }
 
-func (c *conn) ring() {
-	select {
-	case c.bell <- struct{}{}:
-	default:
+// writeSealed writes b through the library that hides the socket, if the kernel
+// has so much room that this cannot wait. Should it wait all the same, the
+// deadline ends the connection: half a record cannot be taken back.
+func (c *conn) writeSealed(b *hub.Batch) (n int, full bool) {
+	wire := b.Wire(encode)
+	if len(wire) > sealedAtOnce || !roomy(c.port) {
+		return 0, true
 	}
+	_ = c.nc.SetWriteDeadline(time.Now().Add(sealedLimit))
+	if _, err := c.nc.Write(wire); err != nil {
+		c.fail(err)
+	}
+	return b.Len(), false
 }
 
-// pull writes for a connection that only takes blocking writes. It takes what
-// is due in small pieces, so that what it holds does not grow old.
-func (c *conn) pull(s *hub.Subscriber) {
+// push writes what is due to a connection that only takes writes that wait. It
+// takes it in small pieces, so that what it holds does not grow old.
+func (c *conn) push(s *hub.Subscriber) {
 	defer c.writers.Done()
-	for range c.bell { // rung by Stall, or by close
-		for !c.isClosing() {
-			b := s.Next()
-			if b == nil {
-				s.Resume()
-				break
-			}
-			s.Sent(b, 1)
-			if !c.write(b.At(0).Wire(encode)) {
-				return
-			}
+	for !c.isClosing() {
+		b := s.Next()
+		if b == nil {
+			s.Resume()
+			return
 		}
-		if c.isClosing() {
+		s.Sent(b, 1)
+		if !c.write(b.At(0).Wire(encode)) {
 			return
 		}
 	}
@@ -199,9 +205,6 @@ func (c *conn) close(cause error) {
 	c.closing, c.closeBy = true, time.Now().Add(closeLimit)
 	_ = c.nc.SetWriteDeadline(c.closeBy)
 	c.mu.Unlock()
-	if c.bell != nil {
-		c.ring()
-	}
 	c.s.Detach() // from here on no worker writes to the descriptor
 	c.writers.Wait()
 

@@ -4,9 +4,13 @@ package ws
 
 import "github.com/tocsin-ops/tocsin/hub"
 
-// direct is not available here: every connection writes on its own goroutine.
-type direct struct{}
+// direct is not available here: every connection is hidden.
+type direct struct {
+	port  int32
+	reach reach
+}
 
-func (c *conn) openDirect() bool                            { return false }
+func (c *conn) openDirect()                                 {}
 func (c *conn) writeDirect(b *hub.Batch) (n int, full bool) { return 0, true }
-func (c *conn) catchUp(s *hub.Subscriber)                   { c.writers.Done() }
+func (c *conn) catchUp(s *hub.Subscriber)                   { c.push(s) }
+func roomy(port int32) bool                                 { return false }

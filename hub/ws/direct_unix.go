@@ -3,6 +3,7 @@
 package ws
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 	"time"
@@ -13,23 +14,30 @@ import (
 // direct writes to the socket past the library, without ever waiting in the
 // kernel. The descriptor stays open until the worker has let go of it
 // (Subscriber.Detach), so it needs no lock.
-type direct struct{ port int32 }
+type direct struct {
+	port  int32
+	reach reach
+}
 
-func (c *conn) openDirect() bool {
-	tcp, ok := c.nc.(*net.TCPConn)
+func (c *conn) openDirect() {
+	nc, how := c.nc, plain
+	if t, ok := nc.(*tls.Conn); ok {
+		nc, how = t.NetConn(), sealed
+	}
+	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
-		return false
+		return
 	}
 	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return false
+	if err == nil && raw.Control(func(fd uintptr) { c.port = int32(fd) }) == nil {
+		_ = tcp.SetWriteBuffer(sendBuffer)
+		c.reach = how
 	}
-	return raw.Control(func(fd uintptr) { c.port = int32(fd) }) == nil
 }
 
 // Port implements hub.Direct.
 func (c *conn) Port() (func(int32, []byte) int, int32) {
-	if c.bell != nil {
+	if c.reach != plain {
 		return nil, 0
 	}
 	return send, c.port

@@ -24,3 +24,18 @@ func send(port int32, p []byte) int {
 		}
 	}
 }
+
+// roomy reports whether a third of the send buffer is free: that is when Linux
+// calls a socket writable (sk_stream_is_writeable).
+func roomy(port int32) bool {
+	p := struct {
+		fd      int32
+		events  int16
+		revents int16
+	}{fd: port, events: pollOut}
+	var now syscall.Timespec
+	n, _, e := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return e == 0 && n == 1 && p.revents&pollOut != 0
+}
+
+const pollOut = 0x4

@@ -18,7 +18,9 @@ const (
 	readDeadline = 60 * time.Second // without a pong or message; the hub asks every 20 s
 	stuckLimit   = 60 * time.Second // how long a peer may take none of what is written
 	closeLimit   = time.Second      // for each: the last messages, the peer's answer to the close
-	sendBuffer   = 64 << 10         // of the kernel: what a reader that was stuck still gets of the past
+	sendBuffer   = 64 << 10         // of the kernel, which doubles it: what a reader that was stuck still gets of the past
+	sealedAtOnce = 8 << 10          // largest TLS write that a worker does itself: with all overhead less than a third of the kernel's buffer
+	sealedLimit  = time.Second      // for such a write, which should not wait at all
 )
 
 // ErrRevoked is returned by Serve when Request.Recheck says no.
