@@ -25,6 +25,10 @@ var (
 	// ErrInvalid is returned by Commit for a Txn that no engine takes: an empty
 	// key, or a key written twice. Nothing was applied.
 	ErrInvalid = errors.New("transaction not valid")
+	// ErrUnavailable is within every error of a store that several replicas share
+	// which says that it did not answer, or would not take anything, and that has
+	// no name above. After a Commit, the Txn may have happened.
+	ErrUnavailable = errors.New("store is not available")
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("store is closed")
 )

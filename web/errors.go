@@ -45,6 +45,10 @@ var statuses = map[string]int{
 	incident.CodeUnknownCommand: 422,
 }
 
+// codeStore is that of a store which fails in the middle, before it is known to
+// be read-only.
+const codeStore = "store_unavailable"
+
 // faults is the one table from a sentinel to what people see. Order matters: the first that matches wins.
 var faults = []struct {
 	is       error
@@ -64,6 +68,7 @@ var faults = []struct {
 	{intake.ErrUnknownKey, 401, "unknown_key", "This key is not known or was revoked. Take the address from the Sources page."},
 	{intake.ErrContended, 503, "busy", "The source kept changing under this delivery. Send it again."},
 	{store.ErrClosed, 503, "unavailable", "The server is shutting down. Try again in a moment."},
+	{store.ErrUnavailable, 503, codeStore, "The store did not answer. If something was to be changed, it may have been saved: send it again as it is, a program with the same id; it is never done twice."},
 	{context.DeadlineExceeded, 503, "timeout", "This took too long. Try again; repeating a command with the same id is safe."},
 	{context.Canceled, 499, "cancelled", "The request was cancelled."},
 }
@@ -138,12 +143,15 @@ func (s *Server) handleError(err error, ec echo.Context) {
 	}
 	ec.Response().Header().Set("Cache-Control", "no-store")
 	p, known := describe(err)
-	if !known || p.Code == "timeout" {
-		p.Detail = undecided(ec, p.Detail)
+	if !known || p.Code == "timeout" || p.Code == codeStore {
+		p.Detail = undecided(ec, p)
 	}
 	id := ec.Response().Header().Get(echo.HeaderXRequestID)
 	if !known {
 		s.Logger.Error("request failed", "method", ec.Request().Method, "route", ec.Path(), "request", id, "err", err)
+	}
+	if p.Code == codeStore {
+		s.Logger.Warn("the store failed a request", "method", ec.Request().Method, "route", ec.Path(), "request", id, "err", err)
 	}
 	if p.retry > 0 {
 		ec.Response().Header().Set("Retry-After", strconv.FormatInt((p.retry+999)/1000, 10))
@@ -180,14 +188,21 @@ func (s *Server) handleError(err error, ec echo.Context) {
 // undecided is the sentence for a request that broke off without a decision. Of
 // a change nobody knows then whether it was made, and saying otherwise would
 // have people act twice or not at all.
-func undecided(ec echo.Context, otherwise string) string {
+func undecided(ec echo.Context, p problem) string {
+	why := "Something broke on our side"
+	if p.Code == codeStore {
+		why = "The store did not answer"
+	}
 	switch path := ec.Path(); {
 	case ec.Request().Method != http.MethodPost || strings.HasPrefix(path, "/prometheus/") || path == "/chains/test":
-		return otherwise
+		if p.Code == codeStore {
+			return why + ". Try again in a moment."
+		}
+		return p.Detail
 	case strings.HasSuffix(path, "/commands") || strings.HasSuffix(path, "/line") || strings.HasSuffix(path, "/incidents"):
-		return "Something broke on our side: this may have been saved. Send it again as it is, a program with the same id: it is never done twice."
+		return why + ": this may have been saved. Send it again as it is, a program with the same id: it is never done twice."
 	}
-	return "Something broke on our side: this may have been carried out. Look whether it was before you send it again."
+	return why + ": this may have been carried out. Look whether it was before you send it again."
 }
 
 func writeProblem(ec echo.Context, p problem) error {

@@ -42,6 +42,7 @@ func TestErrorTable(t *testing.T) {
 		{intake.ErrUnknownKey, 401, "unknown_key"},
 		{intake.ErrContended, 503, "busy"},
 		{store.ErrClosed, 503, "unavailable"},
+		{store.ErrUnavailable, 503, "store_unavailable"},
 		{context.DeadlineExceeded, 503, "timeout"},
 		{context.Canceled, 499, "cancelled"},
 		{errors.New("bolt: disk quota"), 500, "fault"},
@@ -73,6 +74,9 @@ func TestErrorTable(t *testing.T) {
 	if p, _ := describe(fmt.Errorf("%w: %w", eventlog.ErrUncertain, context.DeadlineExceeded)); p.Code != "uncertain" {
 		t.Errorf("an uncertain append that ran out of time is told as %q", p.Code)
 	}
+	if p, _ := describe(fmt.Errorf("%w: %w", store.ErrUnavailable, context.DeadlineExceeded)); p.Code != "store_unavailable" {
+		t.Errorf("a store that let the time run out is told as %q", p.Code)
+	}
 }
 
 // failing is a server whose handler fails with err.
@@ -98,6 +102,24 @@ func TestFaultsAreToldWithoutWords(t *testing.T) {
 		}
 	}
 	if log := h.slog.String(); strings.Count(log, "level=ERROR") != 6 || !strings.Contains(log, "permission denied") {
+		t.Errorf("the operator reads:\n%s", log)
+	}
+}
+
+// TestStoreFails: who asked knows that it is the store, when to ask again, and
+// that what was to be changed is in doubt; the operator knows more.
+func TestStoreFails(t *testing.T) {
+	h := failing(t, fmt.Errorf("read incident 7: %w: 192.0.2.77 is silent", store.ErrUnavailable))
+	a := h.nobody().get("/api/v1/fails").want(503).hasNot("192.0.2.77")
+	if p := a.problem("store_unavailable"); p.Detail != "The store did not answer. Try again in a moment." || a.header.Get("Retry-After") != "1" {
+		t.Errorf("%q, Retry-After %q", p.Detail, a.header.Get("Retry-After"))
+	}
+	p := h.nobody().do("POST", "/api/v1/fails", "application/json", strings.NewReader("{}")).want(503).problem("store_unavailable")
+	if !strings.Contains(p.Detail, "may have been carried out") {
+		t.Errorf("a change: %q", p.Detail)
+	}
+	h.nobody().get("/fails").want(503).has("The store did not answer", "<html").hasNot("192.0.2.77")
+	if log := h.slog.String(); strings.Count(log, "the store failed a request") != 3 || !strings.Contains(log, "192.0.2.77") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("the operator reads:\n%s", log)
 	}
 }

@@ -54,7 +54,8 @@ type Options struct {
 type App struct {
 	opt     Options
 	db      store.DB
-	id      string // of this replica; "" when the store is its own
+	watched *replica.Watched // db, when it is shared, else nil
+	id      string           // of this replica; "" when the store is its own
 	peers   *replica.Peers
 	probe   *replica.Prober
 	log     *eventlog.Log

@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
-	"github.com/tocsin-ops/tocsin/store"
+	"github.com/tocsin-ops/tocsin/internal/replica"
 	"github.com/tocsin-ops/tocsin/store/bolt"
 )
 
@@ -118,13 +118,15 @@ func (a *App) tryShared(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := db.(store.Ephemeral); !ok {
+	shared, ok := db.(replica.Shared)
+	if !ok {
 		_ = db.Close()
 		return errors.New("this store is not made for several replicas")
 	}
-	a.db = db
+	a.watched = replica.Watch(shared)
+	a.db = a.watched
 	if err := a.openLog(attempt); err != nil {
-		a.db = nil
+		a.db, a.watched = nil, nil
 		_ = db.Close()
 		return err
 	}

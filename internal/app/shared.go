@@ -36,7 +36,7 @@ func (a *App) join() {
 		Samples: func(list []chain.Sample) { a.storeSamples(list) },
 		Drill:   func() *replica.Drill { return playedHere(a.play) }, StopDrill: a.stopDrill,
 	})
-	a.probe = replica.NewProber(a.db, a.id, a.opt.Config.Store.String(), a.millis, a.component("store"))
+	a.probe = replica.NewProber(a.watched, a.id, a.opt.Config.Store.String(), a.millis, a.component("store"))
 }
 
 // health is what pages say of the store.

@@ -150,8 +150,10 @@ func (k *keeper) run(ctx context.Context) error {
 func (k *keeper) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopSnapshot)
 	defer cancel()
-	if k.tried && k.world.Position()+1 > k.saved {
-		k.save(ctx, k.world.Position()-k.correlated < garbage)
+	size := k.world.Position() + 1
+	both := size > k.correlated && size-k.correlated < garbage // more takes too long now
+	if k.tried && (size > k.saved || both) {
+		k.save(ctx, both)
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/config"
 )
 
-// process is what names one process on a page.
-var process = regexp.MustCompile(`data-from="[A-Z0-9]*"`)
+// process is what one process alone counts and names on a page.
+var process = regexp.MustCompile(`content="chains" data-since="\d*"|data-from="[A-Z0-9]*"`)
 
 // TestStartsAreTheSame: the pages after a start that read the whole log, one
 // with a snapshot, and one whose snapshots are damaged are the same, those of

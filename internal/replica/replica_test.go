@@ -1,11 +1,13 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -303,8 +305,9 @@ func TestAlone(t *testing.T) {
 // broken is a store that fails while it is told to.
 type broken struct {
 	*mem.Replica
-	mu  sync.Mutex
-	bad bool
+	mu   sync.Mutex
+	bad  bool // nothing is answered
+	full bool // nothing is taken
 }
 
 var errDown = errors.New("no quorum")
@@ -326,13 +329,102 @@ func (b *broken) Get(ctx context.Context, key []byte) (store.KV, error) {
 	return b.Replica.Get(ctx, key)
 }
 
+func (b *broken) Commit(ctx context.Context, txn store.Txn) (int64, error) {
+	b.mu.Lock()
+	full := b.full
+	b.mu.Unlock()
+	if err := b.err(); err != nil || full {
+		return 0, errors.Join(err, errDown)
+	}
+	return b.Replica.Commit(ctx, txn)
+}
+
+// prober runs one on a store that may break.
+func prober(t *testing.T, db *broken) (*Prober, *Watched, *bytes.Buffer) {
+	said := &bytes.Buffer{}
+	w := Watch(db)
+	p := NewProber(w, "a", "etcd://x", func() int64 { return time.Now().UnixMilli() }, slog.New(slog.NewTextHandler(said, nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { _ = p.Run(ctx) })
+	t.Cleanup(func() { cancel(); run.Wait() })
+	return p, w, said
+}
+
+// TestHealthOfOneWhoseCallFailed: a command that fails is looked into at once.
+func TestHealthOfOneWhoseCallFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &broken{Replica: mem.New().Replica()}
+		p, w, _ := prober(t, db)
+		later(10*time.Second + 300*time.Millisecond)
+		db.down(true)
+		if _, err := w.Get(t.Context(), []byte("x")); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, errDown) || err.Error() != errDown.Error() {
+			t.Errorf("failed with %v", err)
+		}
+		later(100 * time.Millisecond)
+		if !p.Health().ReadOnly {
+			t.Error("not looked at once")
+		}
+		db.down(false)
+		later(1100 * time.Millisecond)
+		if o := p.Outages(); p.Health().ReadOnly || o.Number != 1 || o.Lasted < 500*time.Millisecond || o.Lasted > 2*time.Second {
+			t.Errorf("after it: %+v %+v", p.Health(), o)
+		}
+		// One that fails alone is not an outage, nor is one whose caller went away.
+		if _, err := w.Commit(t.Context(), store.Txn{If: []store.Cond{{Key: []byte("x"), Rev: 7}}}); !errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("conflict: %v", err)
+		}
+		w.heard(t.Context(), errDown)
+		later(3 * time.Second)
+		if p.Health().ReadOnly {
+			t.Error("read-only for one failure")
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := w.heard(gone, errDown); errors.Is(err, store.ErrUnavailable) {
+			t.Error("who went away blames the store")
+		}
+	})
+}
+
+// TestHealthOfFullStore: one that can be read but takes nothing is read-only:
+// within seconds when nobody writes, at once when somebody does.
+func TestHealthOfFullStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &broken{Replica: mem.New().Replica()}
+		p, w, said := prober(t, db)
+		full := func(b bool) { db.mu.Lock(); db.full = b; db.mu.Unlock() }
+		for _, write := range []bool{false, true} {
+			later(time.Minute)
+			full(true)
+			wait := writeEvery + troubleMost + probeEvery
+			if write {
+				if _, err := w.Commit(t.Context(), store.Txn{}); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("commit: %v", err)
+				}
+				wait = 300 * time.Millisecond
+			}
+			later(wait)
+			if h := p.Health(); !h.ReadOnly || !strings.Contains(h.Why, "takes nothing") {
+				t.Fatalf("write=%v: %+v", write, h)
+			}
+			later(time.Hour)
+			full(false)
+			later(1100 * time.Millisecond)
+			if h := p.Health(); h.ReadOnly {
+				t.Errorf("mended: %+v", h)
+			}
+		}
+		if strings.Count(said.String(), "takes no writes") != 2 || strings.Count(said.String(), "takes writes again") != 2 {
+			t.Errorf("said %s", said)
+		}
+	})
+}
+
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &broken{Replica: mem.New().Replica()}
-		p := NewProber(db, "a", "etcd://x", func() int64 { return time.Now().UnixMilli() }, slog.New(slog.DiscardHandler))
-		ctx, cancel := context.WithCancel(t.Context())
-		var run sync.WaitGroup
-		run.Go(func() { _ = p.Run(ctx) })
+		p, _, _ := prober(t, db)
 		later(10 * time.Second)
 		if h := p.Health(); h != (Health{Replica: "a"}) {
 			t.Errorf("well: %+v", h)
@@ -356,7 +448,5 @@ func TestHealth(t *testing.T) {
 		if h := p.Health(); h != (Health{Replica: "a"}) {
 			t.Errorf("well again: %+v", h)
 		}
-		cancel()
-		run.Wait()
 	})
 }
