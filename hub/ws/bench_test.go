@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,9 +32,16 @@ func readersAddr() string { return os.Getenv(readersEnv) }
 func readAll(spec string) {
 	url, count, _ := strings.Cut(spec, " ")
 	host, path, _ := strings.Cut(url, "/")
+	count, secure := strings.CutSuffix(count, " tls")
 	n, _ := strconv.Atoi(count)
+	dial := net.Dial
+	if secure {
+		dial = func(network, addr string) (net.Conn, error) {
+			return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true}) // httptest's own certificate
+		}
+	}
 	for i := range n {
-		c, err := net.Dial("tcp", host)
+		c, err := dial("tcp", host)
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -60,7 +68,11 @@ func readAll(spec string) {
 
 func startReaders(b *testing.B, url string, n int) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", readersEnv, strings.TrimPrefix(url, "http://"), n))
+	spec := fmt.Sprintf("%s %d", strings.TrimPrefix(url, "http://"), n)
+	if bare, secure := strings.CutPrefix(url, "https://"); secure {
+		spec = fmt.Sprintf("%s %d tls", bare, n)
+	}
+	cmd.Env = append(os.Environ(), readersEnv+"="+spec)
 	in, _ := cmd.StdinPipe()
 	out, _ := cmd.StdoutPipe()
 	if err := cmd.Start(); err != nil {
@@ -118,17 +130,24 @@ func (l *bare) publish(body []byte) {
 // BenchmarkFanout compares deliveries per CPU second of this process with the
 // bare loop, over loopback, to 1,000 readers in another process, 512-byte
 // frames at the same steady rate, in alternating rounds. ns/op means nothing here.
-func BenchmarkFanout(b *testing.B) {
+func BenchmarkFanout(b *testing.B) { benchmarkFanout(b, (*httptest.Server).Start) }
+
+// BenchmarkFanoutTLS is the same with TLS on both sides.
+func BenchmarkFanoutTLS(b *testing.B) { benchmarkFanout(b, (*httptest.Server).StartTLS) }
+
+func benchmarkFanout(b *testing.B, start func(*httptest.Server)) {
 	const viewers, size, rounds, frames, every = 1000, 512, 3, 30, 25 * time.Millisecond
 	h := hub.New(hub.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- h.Run(ctx) }()
-	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	ours := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = Serve(w, r, h, Request{Topics: []hub.TopicSince{{Topic: "room", Since: -1}}})
 	}))
 	loop := &bare{}
-	theirs := httptest.NewServer(loop)
+	theirs := httptest.NewUnstartedServer(loop)
+	start(ours)
+	start(theirs)
 	b.Cleanup(func() {
 		_ = h.Stop(context.Background())
 		cancel()
@@ -160,7 +179,7 @@ func BenchmarkFanout(b *testing.B) {
 		delivered := h.Stats().Delivered
 		for range rounds {
 			hubTime += round(func(seq int64, body []byte) {
-				h.Publish(hub.Frame{Topic: "room", Seq: seq, Key: "a", Body: body})
+				h.Publish(hub.Frame{Topic: "room", Seq: seq, Key: strconv.FormatInt(seq, 10), Body: body})
 			})
 			bareTime += round(func(_ int64, body []byte) { loop.publish(body) })
 		}

@@ -17,8 +17,10 @@ done
 bash internal/e2e/commands.sh
 
 echo "Deliveries per CPU second (hub, 1,000 websocket readers in another process)"
-line=$(go test -run '^$' -bench 'BenchmarkFanout$' -benchtime 1x ./hub/ws | grep BenchmarkFanout)
-printf '  %5.2f x a bare gorilla PreparedMessage loop  (%s against %s)\n' "$(metric "$line" ratio)" "$(metric "$line" deliveries/cpu-s)" "$(metric "$line" bare-deliveries/cpu-s)"
+for bench in BenchmarkFanout BenchmarkFanoutTLS; do
+	line=$(go test -run '^$' -bench "$bench\$" -benchtime 1x ./hub/ws | grep "^$bench")
+	printf '  %-18s %5.2f x a bare gorilla PreparedMessage loop  (%s against %s)\n' "$bench" "$(metric "$line" ratio)" "$(metric "$line" deliveries/cpu-s)" "$(metric "$line" bare-deliveries/cpu-s)"
+done
 
 bash internal/e2e/pages.sh
 
