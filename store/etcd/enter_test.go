@@ -27,6 +27,7 @@ import (
 
 // A cluster with users: ours may touch what lies below its prefix and no more.
 func TestUser(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 1)
 	root, err := c.Client(0)
 	if err != nil {
@@ -125,6 +126,7 @@ func (a *authority) issue(name string) (cert, key string) {
 
 // A member that wants certificates, ours too.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	a := &authority{t: t, dir: t.TempDir()}
 	ca, _ := a.issue("ca")
 	serverCert, serverKey := a.issue("server")

@@ -29,6 +29,7 @@ var cluster *etcdtest.Cluster
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("rapid.checks", "25")
+	_ = flag.Set("test.parallel", "4") // they wait, most of the time
 	dir, err := os.MkdirTemp("", "etcd")
 	if err == nil {
 		cluster, err = etcdtest.Start(dir, 3)
@@ -117,6 +118,7 @@ func TestCompaction(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
+	t.Parallel()
 	o, err := etcd.ParseURL("etcd://us%40er:p%2Fw@h1:1,h2,[::1]:3/a/b?ca=c.pem&cert=d.pem&key=k.pem")
 	if err != nil || strings.Join(o.Endpoints, " ") != "h1:1 h2:2379 [::1]:3" || o.User != "us@er" || o.Password != "p/w" ||
 		o.Prefix != "a/b/" || o.CA != "c.pem" || o.Cert != "d.pem" || o.Key != "k.pem" || o.TLS != nil {

@@ -33,6 +33,7 @@ func uncertain(t *testing.T, err error) {
 // the engine sent it again, its own condition would not hold and it would claim
 // that nothing happened.
 func TestAnswerLost(t *testing.T) {
+	t.Parallel()
 	o := options(cluster)
 	direct := open(t, o)
 	p := newProxy(t, loopback(t), cluster.Endpoints()[0])
@@ -87,6 +88,7 @@ func TestAnswerLost(t *testing.T) {
 // Members are killed and frozen while several write and watch: every write that
 // was acknowledged is there, every watcher sees every change once and in order.
 func TestTrouble(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 3)
 	const writers = 3
 	o := options(c)
@@ -245,6 +247,7 @@ func writeOnce(t *testing.T, db *etcd.DB, key string) bool {
 
 // Without a quorum nothing is decided, but what was durable can be shown.
 func TestQuorumLost(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 3)
 	o := options(c)
 	o.Timeout = 2 * time.Second
@@ -297,6 +300,7 @@ func TestQuorumLost(t *testing.T) {
 // The member in use freezes: its connections stay open, nothing answers. Another
 // is asked soon, and what was under way there is not waited for to the end.
 func TestFrozenMember(t *testing.T) {
+	t.Parallel()
 	c := etcdtest.New(t, 3)
 	o := options(c)
 	o.Timeout = 20 * time.Second

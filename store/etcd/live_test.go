@@ -74,6 +74,7 @@ func child(t *testing.T, o etcd.Options) *exec.Cmd {
 
 // A process that is killed takes with it what it told and what it led.
 func TestProcessDies(t *testing.T) {
+	t.Parallel()
 	o := options(cluster)
 	db := open(t, o)
 	from, err := db.Revision(t.Context())
@@ -162,6 +163,7 @@ func TestHandOver(t *testing.T) {
 // A leader that is cut off from etcd finds its context ended before another
 // leads; both clocks are ours here, so they can be compared.
 func TestLeaderCutOff(t *testing.T) {
+	t.Parallel()
 	o := options(cluster)
 	var proxies []*proxy
 	cut := o
