@@ -114,7 +114,7 @@ func TestKeeper(t *testing.T) {
 		if err := k.run(ctx); err != nil { // ctx has ended
 			t.Error(err)
 		}
-		k.save(ctx, true)
+		k.saveWorld(ctx)
 		if k.saved != 0 {
 			t.Errorf("an interrupted snapshot of %d events counts as written", k.saved)
 		}

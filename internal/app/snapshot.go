@@ -125,6 +125,10 @@ func (k *keeper) remove(f snapshot.File) {
 // what was blanked leaves the directory as soon as the world knows.
 func (k *keeper) run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		if k.saved-k.correlated >= k.every { // it was lost, or its turn was cut short
+			k.saveCorrelator(ctx)
+			continue
+		}
 		redacted, err := k.world.Redacted(ctx, k.saved-1, k.saved+k.every-1)
 		if err != nil {
 			return nil // ctx ended
@@ -132,7 +136,6 @@ func (k *keeper) run(ctx context.Context) error {
 		if redacted {
 			k.remove(k.worldFile)
 			k.remove(k.correlatorFile)
-			k.correlated = 0
 			t := time.NewTimer(afterRedaction)
 			select {
 			case <-t.C:
@@ -141,43 +144,53 @@ func (k *keeper) run(ctx context.Context) error {
 				return nil
 			}
 		}
-		k.save(ctx, true)
+		k.saveWorld(ctx)
+		k.saveCorrelator(ctx)
 	}
 	return nil
 }
 
-// stop writes the last snapshots; nothing may run any more.
+// stop writes the last snapshots; nothing may run any more. A correlator that
+// would have to read much of the log first has none.
 func (k *keeper) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopSnapshot)
 	defer cancel()
 	size := k.world.Position() + 1
-	both := size > k.correlated && size-k.correlated < garbage // more takes too long now
-	if k.tried && (size > k.saved || both) {
-		k.save(ctx, both)
+	if k.tried && size > k.saved {
+		k.saveWorld(ctx)
+	}
+	if k.tried && size > k.correlated && size-k.correlated < garbage {
+		k.saveCorrelator(ctx)
 	}
 }
 
-// save writes the world down, and when both is set the correlator too, which
-// then reads what it has not read yet.
-func (k *keeper) save(ctx context.Context, both bool) {
+func (k *keeper) saveWorld(ctx context.Context) {
 	size, write := k.world.Image()
 	body, err := write()
+	k.saved = k.wrote(ctx, k.worldFile, k.saved, size, body, err)
+}
+
+// saveCorrelator writes the correlator down, which then first reads what it has
+// not read yet; on a replica that has never led, that keeps it ready to.
+func (k *keeper) saveCorrelator(ctx context.Context) {
+	size, body, err := k.correlator.Image(ctx)
+	if err != nil {
+		size = k.saved
+	}
+	k.correlated = k.wrote(ctx, k.correlatorFile, k.correlated, size, body, err)
+}
+
+// wrote puts a body into its file and returns how many events the file has now,
+// or should have had: after a failure the next attempt waits for as many more.
+func (k *keeper) wrote(ctx context.Context, f snapshot.File, before, size int64, body []byte, err error) int64 {
 	if err == nil {
-		err = k.worldFile.Write(ctx, k.log, size, body)
+		err = f.Write(ctx, k.log, size, body)
 	}
-	if err == nil || ctx.Err() == nil {
-		k.saved = size // or tried: the next attempt comes with as many events more
+	if err != nil && ctx.Err() != nil {
+		return before
 	}
-	if body = nil; err == nil && both {
-		size, body, err = k.correlator.Image(ctx)
-		if err == nil {
-			err = k.correlatorFile.Write(ctx, k.log, size, body)
-		}
-		if err == nil {
-			k.correlated = size
-		}
-	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		k.slog.ErrorContext(ctx, "no snapshot was written; the next start reads more of the log; is there room on the disk?", "err", err)
 	}
+	return size
 }
