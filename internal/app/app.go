@@ -69,6 +69,7 @@ type App struct {
 	watch   *telemetry.Supervisor
 	chain   *chains
 	play    *exercise.Player
+	stage   *stage
 	react   *reactor.Runner
 	keep    *keeper
 	web     *web.Server
@@ -169,6 +170,11 @@ func (a *App) compose(ctx context.Context) error {
 	a.play = exercise.New(exercise.Options{
 		Telemetry: a.chain, Findings: flow.drillFindings, Samples: flow.OnSamples, Note: a.drillNote, Clock: o.Clock, Log: a.component("drill"),
 	})
+	var elector store.Elector
+	if a.watched != nil {
+		elector = a.watched
+	}
+	a.stage = newStage(a.play, a.peers, elector)
 	rules := signal.Rules{Window: c.Correlation.Window.Milliseconds(), Floor: c.Correlation.Floor}
 	correlator := reactor.NewCorrelator(a.log, correlatorRoom{a.rooms}, rules, o.Clock, a.component("correlator"))
 	a.react = reactor.NewRunner(correlator, a.log, a.db, a.component("correlator"))
@@ -179,7 +185,7 @@ func (a *App) compose(ctx context.Context) error {
 	}
 	a.web = web.New(web.Options{
 		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: a.sources, Hub: a.hub, Metrics: a.tsdb,
-		Telemetry: a.chain, Chains: a.chain, Drills: drills{a.play, a.peers}, Logger: a.component("web"), Clock: a.millis,
+		Telemetry: a.chain, Chains: a.chain, Drills: a.drills(), Logger: a.component("web"), Clock: a.millis,
 		Site: c.Organisation, StatusTitle: c.Status.Title, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
 		Ready: a.ready.Load, Backups: a.spool(), Health: a.health, Presence: a.peers,
 	})
@@ -202,7 +208,9 @@ func HasAssets() bool { return web.Built() }
 // Handler answers the App's HTTP without its listener, for embedding.
 func (a *App) Handler() http.Handler { return a.web }
 
+func (a *App) drills() drills { return drills{a.play, a.peers, a.stage} }
+
 // StartDrill plays a scenario, as the demo does.
 func (a *App) StartDrill(ctx context.Context, scenario string, speed float64) error {
-	return a.play.Start(ctx, scenario, speed, auth.SystemActor("demo").String())
+	return a.drills().Start(ctx, auth.SystemActor("demo"), scenario, speed)
 }

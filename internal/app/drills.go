@@ -11,11 +11,11 @@ import (
 )
 
 // drills shows the drills to the pages: the one played here, or the one that
-// another replica plays. All replicas together play one at a time; two that are
-// asked within the same moment may both begin.
+// another replica plays. All replicas together play one at a time.
 type drills struct {
 	*exercise.Player
 	peers *replica.Peers
+	stage *stage
 }
 
 // Scenarios implements web.Drills.
@@ -43,7 +43,7 @@ func (d drills) Start(ctx context.Context, by auth.Actor, key string, speed floa
 	if r := d.peers.Drill(); r != nil && d.Player.Running() == nil {
 		return refuse(exercise.CodeRunning, "The drill “%s” is being played, by replica %s. Stop it first.", r.Name, r.Replica)
 	}
-	return d.Player.Start(ctx, key, speed, by.String())
+	return d.stage.enter(ctx, func() error { return d.Player.Start(ctx, key, speed, by.String()) })
 }
 
 // Stop implements web.Drills: wherever it is played.

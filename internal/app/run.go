@@ -52,6 +52,7 @@ func (a *App) Run(ctx context.Context) error {
 	run(outer, "collectors", a.chain.run)
 	run(outer, "chains", a.followChains)
 	run(outer, "drills", a.play.Run)
+	run(outer, "the stage", a.stage.run)
 	g.Go(func() error {
 		if err := a.serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve HTTP: %w", err)

@@ -452,6 +452,64 @@ func TestDrillOfAnotherReplica(t *testing.T) {
 	}
 }
 
+// TestDrillsOfOneMoment: of replicas that are asked at the same moment one plays;
+// when it is stopped, or its replica is, another may.
+func TestDrillsOfOneMoment(t *testing.T) {
+	c := newCluster(t, 3)
+	plays := func(only ...*started) *started {
+		t.Helper()
+		codes := make([]int, len(only))
+		var all sync.WaitGroup
+		for i, r := range only {
+			all.Go(func() { codes[i], _ = r.post("/drills", url.Values{"scenario": {"nomad"}, "speed": {"1"}}) })
+		}
+		all.Wait()
+		var who *started
+		for i, code := range codes {
+			switch {
+			case code < 300 && who == nil:
+				who = only[i]
+			case code < 400:
+				t.Fatalf("two play: %v", codes)
+			}
+		}
+		if who == nil {
+			t.Fatalf("nobody plays: %v", codes)
+		}
+		return who
+	}
+	over := func(r *started) func() bool {
+		return func() bool { return !strings.Contains(r.must("GET", "/drills", ""), "/stop") }
+	}
+	who := plays(c.replicas...)
+	page := who.must("GET", "/drills", "")
+	_, id, _ := strings.Cut(page, `action="/drills/`)
+	id, _, _ = strings.Cut(id, "/stop")
+	who.form("/drills/"+id+"/stop", nil)
+	for _, r := range c.replicas {
+		until(t, "the drill is over", over(r))
+	}
+	plays(c.replicas...).stop()
+	var left []*started
+	for _, r := range c.replicas {
+		if code := r.get("/healthz"); code == 200 {
+			left = append(left, r)
+			until(t, "the drill is over", over(r))
+		}
+	}
+	plays(left...)
+}
+
+// get is the status of an answer, 0 when there is none.
+func (s *started) get(path string) int {
+	res, err := http.Get(s.URL() + path)
+	if err != nil {
+		return 0
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
 // TestOutage: while the store does not answer everything is shown, nothing is
 // acknowledged, and nobody ends; afterwards everything goes on and nothing that
 // was acknowledged is missing.
