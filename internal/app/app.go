@@ -68,6 +68,7 @@ type App struct {
 	blobs   store.Blobs
 	watch   *telemetry.Supervisor
 	chain   *chains
+	flow    *flow
 	play    *exercise.Player
 	stage   *stage
 	react   *reactor.Runner
@@ -162,13 +163,13 @@ func (a *App) compose(ctx context.Context) error {
 	}
 	// The hub asks the server for a topic's base; the server needs the hub.
 	a.hub = hub.New(hub.Options{Build: o.Version, Base: func(topic string) int64 { return a.web.BaseOf(topic) }})
-	flow := &flow{app: a, desk: desk}
-	a.watch = telemetry.New(telemetry.Options{Sink: flow, Open: flow.open, Log: a.component("telemetry")})
+	a.flow = &flow{app: a, desk: desk}
+	a.watch = telemetry.New(telemetry.Options{Sink: a.flow, Open: a.flow.open, Log: a.component("telemetry")})
 	if a.chain, err = newChains(ctx, a, c.Chains); err != nil {
 		return err
 	}
 	a.play = exercise.New(exercise.Options{
-		Telemetry: a.chain, Findings: flow.drillFindings, Samples: flow.OnSamples, Note: a.drillNote, Clock: o.Clock, Log: a.component("drill"),
+		Telemetry: a.chain, Findings: a.flow.drillFindings, Samples: a.flow.OnSamples, Note: a.drillNote, Clock: o.Clock, Log: a.component("drill"),
 	})
 	var elector store.Elector
 	if a.watched != nil {

@@ -3,10 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/internal/telemetry"
 	"github.com/tocsin-ops/tocsin/store"
 )
@@ -55,6 +58,9 @@ func (c *chains) lead(ctx context.Context) error {
 	if err := c.app.foldAll(ctx); err != nil { // what is open now, the monitors must know
 		return err
 	}
+	if err := c.endUnwatched(ctx); err != nil {
+		return err
+	}
 	if err := c.setLeading(true); err != nil {
 		return err
 	}
@@ -64,6 +70,45 @@ func (c *chains) lead(ctx context.Context) error {
 	defer cancel()
 	c.app.watch.Settle(end)
 	return errors.Join(err, ctx.Err())
+}
+
+// endUnwatched ends what is open of chains that are not watched any more: they
+// were removed while nobody watched, so that no monitor could say so.
+func (c *chains) endUnwatched(ctx context.Context) error {
+	if c.app.peers.Shared() { // which chains there are now, not when we last heard of it
+		var all []store.KV
+		for kv, err := range c.app.db.Scan(ctx, store.Range{From: []byte(chainPrefix), To: []byte(chainPrefix + "\xff")}) {
+			if err != nil {
+				return fmt.Errorf("read the watched chains: %w", err)
+			}
+			all = append(all, kv)
+		}
+		c.hearAll(all)
+	}
+	watched := map[string]bool{}
+	c.mu.Lock()
+	for _, t := range slices.Concat(c.fixed, c.added) {
+		watched[t.Name] = true
+	}
+	c.mu.Unlock()
+	var over []signal.Observation
+	c.app.world.Look(func(v projection.View) {
+		for s := range v.Signals() {
+			if s.IsOpen() && s.Source == sourceChains && !watched[s.Chain] {
+				over = append(over, signal.Observation{
+					Key: s.Key, Kind: s.Kind, Subject: s.Subject, Title: s.Title, Reason: "The chain is no longer watched.", Severity: s.Severity,
+					At: c.app.millis(), Chain: s.Chain, Drill: s.Drill,
+				})
+			}
+		}
+	})
+	if len(over) == 0 {
+		return nil
+	}
+	if _, err := c.app.flow.desk.Submit(ctx, sourceChains, "system:telemetry", over); err != nil {
+		return fmt.Errorf("end what is open of removed chains: %w", err)
+	}
+	return nil
 }
 
 func (c *chains) setLeading(leading bool) error {

@@ -41,7 +41,7 @@ func (d drills) Running() *web.DrillRun {
 // Start implements web.Drills.
 func (d drills) Start(ctx context.Context, by auth.Actor, key string, speed float64) error {
 	if r := d.peers.Drill(); r != nil && d.Player.Running() == nil {
-		return refuse(exercise.CodeRunning, "The drill “%s” is being played, by replica %s. Stop it first.", r.Name, r.Replica)
+		return errElsewhere(r)
 	}
 	return d.stage.enter(ctx, func() error { return d.Player.Start(ctx, key, speed, by.String()) })
 }

@@ -25,6 +25,8 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/app"
 	"github.com/tocsin-ops/tocsin/internal/config"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/intake"
+	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/store/mem"
 )
@@ -428,6 +430,55 @@ func TestChainsAreAddedEverywhere(t *testing.T) {
 	c.replicas[0].must("POST", "/chains/testnet/remove", "")
 	for _, r := range c.replicas {
 		until(t, "it is gone", func() bool { return !strings.Contains(r.must("GET", "/api/v1/chains", ""), "testnet") })
+	}
+}
+
+// TestChainRemovedWhileNobodyWatched: what is open of it is ended by the next who
+// watches, once; what is open of other chains is not touched by that.
+func TestChainRemovedWhileNobodyWatched(t *testing.T) {
+	c := newCluster(t, 0)
+	log, err := eventlog.Open(t.Context(), c.db, eventlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := intake.NewDesk(log, time.Now)
+	for _, chain := range []string{"gone", "kept"} {
+		o := signal.Observation{Key: chain + "/halt", Kind: "halt", Subject: chain, Title: chain + " stands still", Severity: "SEV2", Firing: true, Chain: chain}
+		if _, err := desk.Submit(t.Context(), "chains", "system:telemetry", []signal.Observation{o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := desk.Submit(t.Context(), "am", "source:am", []signal.Observation{{Key: "x", Title: "An alert names it", Severity: "SEV2", Firing: true, Chain: "gone"}}); err != nil {
+		t.Fatal(err)
+	}
+	address, _ := node(t, 7)
+	watches := func(_ int, conf *config.Config) {
+		conf.Chains = []config.Chain{{Name: "kept", Family: "evm", Nodes: []config.Node{{Name: "n", URL: config.NewAddress(address), WS: config.NewAddress("none")}}}}
+	}
+	ended := func() (why []string) {
+		for from := int64(0); ; {
+			page, err := log.Read(t.Context(), from, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page {
+				if e.Type == signal.TypeCleared && strings.Contains(string(e.Data), "no longer watched") {
+					why = append(why, string(e.Data))
+				}
+			}
+			if from += int64(len(page)); len(page) == 0 {
+				return why
+			}
+		}
+	}
+	for i := range 2 {
+		r := c.start(i, watches)
+		until(t, "it is ended", func() bool { return len(ended()) > 0 })
+		until(t, "the other chain is watched", func() bool { return strings.Contains(r.must("GET", "/api/v1/chains", ""), `"height":7,`) })
+		r.stop()
+		if why := ended(); len(why) != 1 || !strings.Contains(why[0], "gone/halt") {
+			t.Fatalf("ended %q", why)
+		}
 	}
 }
 

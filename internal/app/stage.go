@@ -95,26 +95,39 @@ func (s *stage) hold(ctx context.Context, e entry) {
 			rest(standing, firstWait)
 		}
 	})
-	patience := time.NewTimer(stageWithin)
-	defer patience.Stop()
-	select {
-	case <-led:
-	case <-patience.C:
-		e.answer <- errStageTaken()
-		return
-	case <-ctx.Done():
-		e.answer <- ctx.Err()
-		return
+	err := s.await(ctx, led)
+	if err == nil {
+		err = e.begin()
 	}
-	err := e.begin()
 	e.answer <- err
 	if err == nil {
-		s.await(ctx, &leads)
+		s.follow(ctx, &leads)
 	}
 }
 
-// await returns when the drill is over.
-func (s *stage) await(ctx context.Context, leads *atomic.Bool) {
+// await returns nil when this replica leads, and refuses when another does.
+func (s *stage) await(ctx context.Context, led <-chan struct{}) error {
+	patience, tick := time.NewTimer(stageWithin), time.NewTicker(stageEvery)
+	defer patience.Stop()
+	defer tick.Stop()
+	for {
+		select {
+		case <-led:
+			return nil
+		case <-tick.C:
+			if d := s.peers.Drill(); d != nil {
+				return errElsewhere(d)
+			}
+		case <-patience.C:
+			return errStageTaken()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// follow returns when the drill is over.
+func (s *stage) follow(ctx context.Context, leads *atomic.Bool) {
 	tick := time.NewTicker(stageEvery)
 	defer tick.Stop()
 	ending := ctx.Done()
@@ -140,4 +153,8 @@ func (s *stage) await(ctx context.Context, leads *atomic.Bool) {
 
 func errStageTaken() error {
 	return refuse(exercise.CodeRunning, "Another drill is being started or played. Look at it, or try again in a moment.")
+}
+
+func errElsewhere(d *replica.Drill) error {
+	return refuse(exercise.CodeRunning, "The drill “%s” is being played, by replica %s. Stop it first.", d.Name, d.Replica)
 }
