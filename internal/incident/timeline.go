@@ -78,10 +78,10 @@ func (e Entry) Text() string {
 }
 
 // chunk is the number of entries copied at most by one append.
-const chunk = 64
+const chunk = 16
 
 // Timeline is a persistent list of entries, oldest first. Appending copies at
-// most 64 entries and leaves every older Timeline as it was. The zero value is
+// most 16 entries and leaves every older Timeline as it was. The zero value is
 // empty.
 type Timeline struct {
 	full [][]Entry // every one holds exactly chunk entries

@@ -23,7 +23,23 @@ type call struct {
 	known   int64 // its id was looked up in the log after the desk had seen this seq
 	answer  Answer
 	err     error
+
+	verdict verdict // of the newest attempt
+	from    int     // drafts[from:to] of its judgement are its own
+	to      int
+	refused error // leaning and bare calls: why, or nil when nothing is to do
 }
+
+// verdict is what one attempt made of a call. It is true only once the drafts of
+// its judgement are in the log.
+type verdict int
+
+const (
+	unjudged verdict = iota
+	drafted          // has drafts
+	leaning          // none, judged on drafts of calls before it
+	bare             // none, judged on the log alone
+)
 
 func newCall(c incident.Command, m incident.Meta) *call {
 	return &call{command: c, meta: m, done: make(chan struct{}), lead: make(chan struct{}, 1)}
@@ -38,6 +54,7 @@ func (c *call) open() bool { return c.err == nil && c.answer.Number == 0 }
 type desk struct {
 	log    Log
 	number int64
+	stream string
 	limit  int // events of one append; a single command may exceed it alone
 
 	mu      sync.Mutex // guards pending, busy, crowd, seen
@@ -210,29 +227,40 @@ func (d *desk) attempt(ctx context.Context, batch []*call, read bool) (judgement
 	if err != nil {
 		return j, err
 	}
-	if len(j.bare) > 0 && !read {
+	if j.bare && !read {
 		return j, errStale
 	}
-	for c, o := range j.bare {
-		c.answer, c.err = o.answer, o.err
+	d.tell(batch, bare)
+	var events []eventlog.Event
+	if len(j.drafts) > 0 {
+		events, err = d.log.Append(ctx, eventlog.Batch{Stream: d.stream, Expect: d.seq, Drafts: j.drafts})
+		if err != nil {
+			return j, fmt.Errorf("append to incident %d at %d: %w", d.number, d.seq, err)
+		}
+		for i := range events {
+			j.events[i].Offset, j.events[i].EventID = events[i].Offset, events[i].ID
+		}
+		d.take(j.events, events[len(events)-1].Seq)
 	}
-	if len(j.drafts) == 0 {
-		return j, nil
+	for _, c := range batch {
+		if c.verdict == drafted {
+			c.answer = answer(d.number, events[c.from:c.to])
+		}
 	}
-	events, err := d.log.Append(ctx, eventlog.Batch{Stream: Stream(d.number), Expect: d.seq, Drafts: j.drafts})
-	if err != nil {
-		return j, fmt.Errorf("append to incident %d at %d: %w", d.number, d.seq, err)
-	}
-	d.take(events)
-	for c, s := range j.spans {
-		c.answer = answer(d.number, events[s.from:s.to])
-	}
-	for c, err := range j.leaning {
-		if c.err = err; err == nil {
+	d.tell(batch, leaning)
+	return j, nil
+}
+
+// tell answers the calls of this verdict, which have no events.
+func (d *desk) tell(batch []*call, v verdict) {
+	for _, c := range batch {
+		if c.verdict != v {
+			continue
+		}
+		if c.err = c.refused; c.err == nil {
 			c.answer = Answer{Number: d.number, Position: d.state.Position}
 		}
 	}
-	return j, nil
 }
 
 // read brings the state up to the newest event.
@@ -242,12 +270,16 @@ func (d *desk) read(ctx context.Context) error {
 		d.state = incident.New(d.number, "")
 	}
 	for {
-		page, err := d.log.ReadStream(ctx, Stream(d.number), d.seq+1, pageSize)
+		page, err := d.log.ReadStream(ctx, d.stream, d.seq+1, pageSize)
 		if err != nil {
 			return fmt.Errorf("read incident %d from %d: %w", d.number, d.seq+1, err)
 		}
 		if len(page) > 0 {
-			d.take(page)
+			events := make([]incident.Event, len(page))
+			for i, e := range page {
+				events[i] = Decode(e)
+			}
+			d.take(events, page[len(page)-1].Seq)
 		}
 		if len(page) < pageSize {
 			break
@@ -259,17 +291,19 @@ func (d *desk) read(ctx context.Context) error {
 	return nil
 }
 
-// take makes events of the stream, the ones after seq, part of what is known.
-func (d *desk) take(events []eventlog.Event) {
-	d.state, d.seq = apply(d.state, events), events[len(events)-1].Seq
+// take makes events of the stream, all those after seq up to head, part of what
+// is known.
+func (d *desk) take(events []incident.Event, head int64) {
 	if len(d.recent) > maxRecent || d.recent == nil {
-		d.recent, d.since = map[string]bool{}, events[0].Seq-1
+		d.recent, d.since = map[string]bool{}, d.seq
 	}
 	for _, e := range events {
-		d.recent[e.Causation] = true
+		d.state = incident.Apply(d.state, e)
+		d.recent[e.Meta.ID] = true
 	}
+	d.seq = head
 	d.mu.Lock()
-	d.seen = d.seq
+	d.seen = head
 	d.mu.Unlock()
 }
 
@@ -296,28 +330,23 @@ func backOff(ctx context.Context, n int) {
 // judgement is what one attempt decided and is only true once its drafts are in the log.
 type judgement struct {
 	drafts []eventlog.Draft
-	spans  map[*call]span
-	// leaning are the calls without events that were judged on drafts: refused
-	// with an error, or fulfilled (nil) by what stands before them in the batch.
-	leaning map[*call]error
-	// bare are those that were judged on the log alone.
-	bare map[*call]result
-	more bool // there are calls for another append
-}
-
-type span struct{ from, to int }
-
-type result struct {
-	answer Answer
-	err    error
+	events []incident.Event // of the drafts, in the end with their places
+	bare   bool             // there are bare calls
+	more   bool             // there are calls for another append
 }
 
 // judge decides the calls of the batch that have no answer yet, each on the
 // state that the ones before it leave behind, until an append is full.
 func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
-	state, ahead := d.state, []incident.Event(nil)
-	j := judgement{spans: map[*call]span{}, leaning: map[*call]error{}, bare: map[*call]result{}}
-	ids := map[string]*call{}
+	var j judgement
+	state, applied := d.state, 0 // j.events[:applied] are in state
+	var ids map[string]*call
+	if len(batch) > 1 {
+		ids = make(map[string]*call, len(batch))
+	}
+	for _, c := range batch {
+		c.verdict = unjudged
+	}
 	for _, c := range batch {
 		if !c.open() {
 			continue
@@ -333,33 +362,22 @@ func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
 			}
 		}
 		if twin := ids[c.meta.ID]; twin != nil { // the same command twice in one batch
-			if s, ok := j.spans[twin]; ok {
-				j.spans[c] = s
-			} else if err, ok := j.leaning[twin]; ok {
-				j.leaning[c] = err
-			} else if o, ok := j.bare[twin]; ok {
-				j.bare[c] = o
-			} else {
-				c.answer, c.err = twin.answer, twin.err
-			}
+			c.verdict, c.from, c.to, c.refused = twin.verdict, twin.from, twin.to, twin.refused
+			c.answer, c.err = twin.answer, twin.err
 			continue
 		}
-		ids[c.meta.ID] = c
-		for _, e := range ahead {
-			state = incident.Apply(state, e)
+		if ids != nil {
+			ids[c.meta.ID] = c
 		}
-		ahead = ahead[:0]
+		for ; applied < len(j.events); applied++ {
+			state = incident.Apply(state, j.events[applied])
+		}
 		bodies, err := incident.Decide(state, c.command, c.meta)
-		switch {
-		case err == nil && len(bodies) > 0:
-		case len(j.drafts) > 0:
-			j.leaning[c] = err
-			continue
-		case err != nil:
-			j.bare[c] = result{err: err}
-			continue
-		default:
-			j.bare[c] = result{answer: Answer{Number: d.number, Position: state.Position}}
+		if err != nil || len(bodies) == 0 {
+			c.verdict, c.refused = leaning, err
+			if len(j.drafts) == 0 {
+				c.verdict, j.bare = bare, true
+			}
 			continue
 		}
 		more, err := draft(bodies, c.meta)
@@ -371,10 +389,10 @@ func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
 			j.more = true // order is kept: whoever comes after waits too
 			break
 		}
-		j.spans[c] = span{len(j.drafts), len(j.drafts) + len(more)}
+		c.verdict, c.from, c.to = drafted, len(j.drafts), len(j.drafts)+len(more)
 		j.drafts = append(j.drafts, more...)
-		for i, b := range bodies {
-			ahead = append(ahead, incident.Event{Meta: c.meta, Offset: state.Position + 1 + int64(i), Body: b})
+		for i, b := range bodies { // their places are a guess until they are appended
+			j.events = append(j.events, incident.Event{Meta: c.meta, Offset: state.Position + 1 + int64(i), Body: b})
 		}
 	}
 	return j, nil

@@ -390,7 +390,7 @@ func (r *Rooms) desk(ctx context.Context, number int64) (*desk, error) {
 			}
 		}
 	}
-	d = &desk{log: r.log, number: number, limit: r.limit}
+	d = &desk{log: r.log, number: number, stream: Stream(number), limit: r.limit}
 	r.desks[number] = d
 	return d, nil
 }
