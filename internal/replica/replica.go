@@ -26,6 +26,10 @@ type Member struct {
 	URL     string `json:"url"` // where this one listens
 	Version string `json:"version"`
 	Started int64  `json:"started"` // unix ms
+	// Collects is whether it watches the chains.
+	Collects bool `json:"collects,omitempty"`
+	// Gone is when it was heard to be no more, unix ms by our clock; 0 while it is alive.
+	Gone int64 `json:"-"`
 }
 
 // Drill is the drill that a replica plays.
@@ -44,6 +48,8 @@ type Options struct {
 	DB   store.DB
 	Self Member
 	Log  *slog.Logger
+	// Collects returns whether this replica watches the chains.
+	Collects func() bool
 	// View is called when a view of another replica has come; with "" when a chain
 	// is there for the first time, or has gone.
 	View func(chain string)
@@ -72,6 +78,7 @@ type Peers struct {
 	lost    int64             // samples that were not told, over all time
 	heard   map[string]Seen   // of others; one a chain
 	members map[string]Member // others
+	gone    map[string]Member // others that were; at most goneMost
 	drills  map[string]Drill  // of others, by replica
 }
 
@@ -87,7 +94,7 @@ type Seen struct {
 func New(o Options) *Peers {
 	p := &Peers{
 		opt: o, wake: make(chan struct{}, 1), orders: make(chan stopOrder, 1),
-		views: map[string]Seen{}, heard: map[string]Seen{}, members: map[string]Member{}, drills: map[string]Drill{},
+		views: map[string]Seen{}, heard: map[string]Seen{}, members: map[string]Member{}, gone: map[string]Member{}, drills: map[string]Drill{},
 	}
 	p.Presence = newPresence(p.nudge)
 	p.eph, _ = o.DB.(store.Ephemeral)
@@ -156,6 +163,33 @@ func (p *Peers) Members() []Member {
 	return slices.SortedFunc(maps.Values(p.members), func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+// Gone returns the other replicas that were alive in the last hour and are not,
+// by id.
+func (p *Peers) Gone() []Member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := time.Now().Add(-goneFor).UnixMilli()
+	maps.DeleteFunc(p.gone, func(_ string, m Member) bool { return m.Gone < since })
+	return slices.SortedFunc(maps.Values(p.gone), func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// left notes who is no more. The caller holds mu.
+func (p *Peers) left(m Member) {
+	m.Gone, m.Collects = time.Now().UnixMilli(), false
+	if len(p.gone) >= goneMost {
+		oldest := slices.MinFunc(slices.Collect(maps.Values(p.gone)), func(a, b Member) int { return cmp.Compare(a.Gone, b.Gone) })
+		delete(p.gone, oldest.ID)
+	}
+	p.gone[m.ID] = m
+}
+
+// Self returns this replica as the others see it.
+func (p *Peers) Self() Member {
+	m := p.opt.Self
+	m.Collects = p.opt.Collects != nil && p.opt.Collects()
+	return m
+}
+
 // Lost is how many samples were not told to the others, because they were too
 // many at once or the store did not take them.
 func (p *Peers) Lost() int64 {
@@ -181,6 +215,7 @@ func (p *Peers) Drill() *Drill {
 // hearAll takes everything that is told at the moment of a (new) beginning.
 func (p *Peers) hearAll(all []store.KV) {
 	p.mu.Lock()
+	members := p.members
 	p.members, p.drills = map[string]Member{}, map[string]Drill{}
 	was := p.heard
 	p.heard = map[string]Seen{}
@@ -196,6 +231,13 @@ func (p *Peers) hearAll(all []store.KV) {
 			p.hear(store.Op{Key: kv.Key, Value: kv.Value})
 		}
 	}
+	p.mu.Lock()
+	for id, m := range members {
+		if _, still := p.members[id]; !still {
+			p.left(m)
+		}
+	}
+	p.mu.Unlock()
 	p.viewChanged("")
 }
 
@@ -211,7 +253,7 @@ func (p *Peers) hear(op store.Op) {
 		p.hearStop(op.Value)
 	case own:
 	case kind == kindReplica:
-		hearInto(p, &p.members, name, op)
+		p.hearMember(name, op)
 	case kind == kindDrill:
 		hearInto(p, &p.drills, name, op)
 	case kind == kindPresence:
@@ -225,6 +267,20 @@ func (p *Peers) hear(op store.Op) {
 		if unpack(op.Value, &list) == nil && len(list) > 0 && p.opt.Samples != nil {
 			p.opt.Samples(list)
 		}
+	}
+}
+
+func (p *Peers) hearMember(name string, op store.Op) {
+	p.mu.Lock()
+	m, was := p.members[name]
+	p.mu.Unlock()
+	hearInto(p, &p.members, name, op)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, is := p.members[name]; is {
+		delete(p.gone, name)
+	} else if was {
+		p.left(m)
 	}
 }
 
@@ -277,3 +333,9 @@ func (p *Peers) viewChanged(name string) {
 // age is how often what is true all along is told again, in case the store has
 // forgotten it in an outage.
 const age = 15 * time.Second
+
+// Who is gone is remembered for a while.
+const (
+	goneFor  = time.Hour
+	goneMost = 64
+)

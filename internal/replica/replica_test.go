@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,8 @@ type one struct {
 	drill   *Drill
 	stopped string
 	die     func()
+
+	collects atomic.Bool
 }
 
 // inHouse runs f in a bubble of its own time.
@@ -49,9 +52,10 @@ func (h *house) start(id string) *one {
 	o := &one{db: h.db.Replica()}
 	o.Peers = New(Options{
 		DB: o.db, Self: Member{ID: id, URL: "http://" + id, Version: "v1"}, Log: slog.New(slog.DiscardHandler),
-		View:    func(c string) { o.mu.Lock(); o.views = append(o.views, c); o.mu.Unlock() },
-		Samples: func(l []chain.Sample) { o.mu.Lock(); o.samples = append(o.samples, l...); o.mu.Unlock() },
-		Drill:   func() *Drill { o.mu.Lock(); defer o.mu.Unlock(); return o.drill },
+		Collects: o.collects.Load,
+		View:     func(c string) { o.mu.Lock(); o.views = append(o.views, c); o.mu.Unlock() },
+		Samples:  func(l []chain.Sample) { o.mu.Lock(); o.samples = append(o.samples, l...); o.mu.Unlock() },
+		Drill:    func() *Drill { o.mu.Lock(); defer o.mu.Unlock(); return o.drill },
 		StopDrill: func(_ context.Context, since int64, by string) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
@@ -95,6 +99,20 @@ func TestWhoIsAlive(t *testing.T) {
 		later(time.Second)
 		if got := a.Members(); len(got) != 1 || got[0].ID != "c" {
 			t.Errorf("after the death of b a knows %+v", got)
+		}
+		if got := a.Gone(); len(got) != 1 || got[0].ID != "b" || got[0].Version != "v1" || time.Now().UnixMilli()-got[0].Gone > 1000 {
+			t.Errorf("gone: %+v", got)
+		}
+		b = h.start("b") // as after an upgrade
+		b.collects.Store(true)
+		later(2 * time.Second)
+		if got := a.Members(); len(got) != 2 || !got[0].Collects || got[1].Collects || len(a.Gone()) != 0 {
+			t.Errorf("b is back: %+v, gone %+v", got, a.Gone())
+		}
+		b.die()
+		later(2 * time.Hour)
+		if got := a.Gone(); len(got) != 0 {
+			t.Errorf("never forgotten: %+v", got)
 		}
 	})
 }

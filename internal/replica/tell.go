@@ -54,8 +54,8 @@ func weigh(s chain.Sample) int {
 // tell gives out what is to be told, at most four times a second, until ctx ends.
 func (p *Peers) tell(ctx context.Context) error {
 	var last struct {
-		self, samples   time.Time
-		presence, drill []byte
+		told, samples         time.Time
+		self, presence, drill []byte
 	}
 	tick := time.NewTicker(time.Second) // a drill proceeds without a word
 	defer tick.Stop()
@@ -67,10 +67,15 @@ func (p *Peers) tell(ctx context.Context) error {
 				fine = p.say(ctx, kind, name, value)
 			}
 		}
-		if now.Sub(last.self) >= age {
-			self, _ := json.Marshal(p.opt.Self)
-			last.presence, last.drill = nil, nil
-			say(kindReplica, p.opt.Self.ID, self)
+		aged := now.Sub(last.told) >= age
+		if aged {
+			last.self, last.presence, last.drill = nil, nil, nil
+		}
+		self, _ := json.Marshal(p.Self())
+		if !bytes.Equal(self, last.self) {
+			if say(kindReplica, p.opt.Self.ID, self); fine {
+				last.self = self
+			}
 		}
 		p.tellViews(say, &fine)
 		if now.Sub(last.samples) >= samplesEvery {
@@ -99,8 +104,8 @@ func (p *Peers) tell(ctx context.Context) error {
 				*t.last = t.value
 			}
 		}
-		if fine && now.Sub(last.self) >= age {
-			last.self = now
+		if fine && aged {
+			last.told = now
 		}
 		wait := tellEvery
 		if !fine {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,15 @@ type Watched struct {
 	wrote  atomic.Int64  // unix ns of the start of the newest write that succeeded
 	doubt  atomic.Bool   // a write failed since one succeeded
 	news   chan struct{} // capacity 1; full: a look is due already
+
+	mu    sync.Mutex
+	leads map[string]int // every election that was stood in; as many as the program has
 }
 
 // Watch returns db, watched. Nobody may use db itself any more but through it.
-func Watch(db Shared) *Watched { return &Watched{Shared: db, news: make(chan struct{}, 1)} }
+func Watch(db Shared) *Watched {
+	return &Watched{Shared: db, news: make(chan struct{}, 1), leads: map[string]int{}}
+}
 
 // MaxOps is that of the store.
 func (w *Watched) MaxOps() int { return store.OpLimit(w.Shared) }
@@ -88,6 +94,35 @@ func (w *Watched) Tell(ctx context.Context, key, value []byte) error {
 		w.nudge()
 	}
 	return err
+}
+
+// Lead is store.Elector.Lead.
+func (w *Watched) Lead(ctx context.Context, name string, run func(context.Context) error) error {
+	w.turn(name, 0)
+	return w.Shared.Lead(ctx, name, func(ctx context.Context) error {
+		w.turn(name, 1)
+		defer w.turn(name, -1)
+		return run(ctx)
+	})
+}
+
+// Leads returns every election that this replica has stood in, and whether it
+// leads it.
+func (w *Watched) Leads() map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]bool{}
+	for name, n := range w.leads {
+		out[name] = n > 0
+	}
+	return out
+}
+
+// turn counts, because another goroutine of ours may follow at once.
+func (w *Watched) turn(name string, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leads[name] += by
 }
 
 func (w *Watched) written(at time.Time) {
