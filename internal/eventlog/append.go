@@ -49,10 +49,9 @@ type request struct {
 	ready   []prepared
 	ops     int
 	bytes   int
-	taken   bool          // in a group; guarded by Log.mu
-	lead    bool          // has been handed the lead; guarded by Log.mu
-	turn    chan struct{} // closed when lead is set
-	done    chan struct{} // closed when events and err are set
+	taken   bool      // in a group; guarded by Log.mu
+	lead    bool      // has been handed the lead; guarded by Log.mu
+	wake    chan bool // takes one message: true = lead the next group, false = events and err are set
 	events  []Event
 	err     error
 	settled bool
@@ -91,7 +90,7 @@ func (l *Log) Append(ctx context.Context, b Batch) ([]Event, error) {
 
 // prepare checks a batch and does all work that needs no lock.
 func (l *Log) prepare(b Batch, target int64) (*request, error) {
-	r := &request{batch: b, target: target, turn: make(chan struct{}), done: make(chan struct{})}
+	r := &request{batch: b, target: target, wake: make(chan bool, 1)}
 	if err := name("stream", b.Stream, target < 0); err != nil {
 		return nil, err
 	}
@@ -109,7 +108,10 @@ func (l *Log) prepare(b Batch, target int64) (*request, error) {
 	}
 	r.batch.Drafts = slices.Clone(b.Drafts)
 	r.ready = make([]prepared, len(b.Drafts))
-	ids := make(map[string]bool, len(b.Drafts))
+	var ids map[string]bool
+	if len(b.Drafts) > 1 {
+		ids = make(map[string]bool, len(b.Drafts))
+	}
 	cause := ""
 	for i := range r.batch.Drafts {
 		d := &r.batch.Drafts[i]
@@ -133,7 +135,9 @@ func (l *Log) prepare(b Batch, target int64) (*request, error) {
 		if ids[d.ID] {
 			return nil, fmt.Errorf("event %d: id %s twice in one batch: %w", i, d.ID, ErrInvalid)
 		}
-		ids[d.ID] = true
+		if ids != nil {
+			ids[d.ID] = true
+		}
 		if d.Causation != "" && (i == 0 || d.Causation != cause) {
 			r.ops++
 		}
@@ -166,9 +170,7 @@ func (l *Log) submit(ctx context.Context, r *request) ([]Event, error) {
 
 	if !leads {
 		select {
-		case <-r.done:
-			return r.events, r.err
-		case <-r.turn:
+		case leads = <-r.wake:
 		case <-ctx.Done():
 			l.mu.Lock()
 			if !r.lead && !r.taken {
@@ -177,15 +179,13 @@ func (l *Log) submit(ctx context.Context, r *request) ([]Event, error) {
 				l.mu.Unlock()
 				return nil, ctx.Err()
 			}
-			lead := r.lead
 			l.mu.Unlock()
-			if !lead { // it is being written: wait for the truth
-				<-r.done
-				return r.events, r.err
-			}
+			leads = <-r.wake // it is being written, or has to lead: wait for the truth
 		}
 	}
-	l.leadOnce(context.WithoutCancel(ctx))
+	if leads {
+		l.leadOnce(context.WithoutCancel(ctx))
+	}
 	return r.events, r.err
 }
 
@@ -208,14 +208,16 @@ func (l *Log) leadOnce(ctx context.Context) {
 		l.crowd = len(group) + len(l.pending)
 		if len(l.pending) > 0 {
 			l.pending[0].lead = true
-			close(l.pending[0].turn)
+			l.pending[0].wake <- true
 		} else {
 			l.leading = false
 		}
 		l.mu.Unlock()
 		for _, r := range group {
 			r.settle(nil, ErrUncertain)
-			close(r.done)
+			if r != group[0] { // the caller
+				r.wake <- false
+			}
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)

@@ -295,12 +295,23 @@ func (p *plan) decide(ctx context.Context, r *request, recheck bool) error {
 func (p *plan) place(r *request, head int64) error {
 	first := p.tip.size
 	p.ops = slices.Grow(p.ops, r.ops)
+	// All keys and numbers are cut from one piece of memory; were it too small, append gets another.
+	size := len(r.batch.Stream) + keyRoom
+	for i := range r.batch.Drafts {
+		size += len(r.batch.Drafts[i].ID) + len(r.batch.Drafts[i].Causation) + 3*keyRoom
+	}
+	memory := make([]byte, 0, size)
+	cut := func(longer []byte) []byte {
+		from := len(memory)
+		memory = longer
+		return longer[from:len(longer):len(longer)]
+	}
 	r.events = make([]Event, 0, len(r.batch.Drafts))
 	put := func(key, value []byte) { p.ops = append(p.ops, store.Op{Key: key, Value: value}) }
 	cause, causeAt := "", first
 	endRun := func(to int64) {
 		if cause != "" && to > causeAt {
-			put(runKey(prefixOf, cause, causeAt), numberBytes(to-causeAt))
+			put(cut(appendRunKey(memory, prefixOf, cause, causeAt)), cut(appendNumber(memory, to-causeAt)))
 		}
 	}
 	for i := range r.batch.Drafts {
@@ -319,8 +330,8 @@ func (p *plan) place(r *request, head int64) error {
 		for _, hash := range hashes {
 			p.hashes = append(p.hashes, hash[:]...)
 		}
-		put(eventKey(at), rec)
-		put(nameKey(prefixID, d.ID), numberBytes(at))
+		put(cut(appendNumber(append(memory, prefixEvent...), at)), rec)
+		put(cut(append(append(memory, prefixID...), d.ID...)), cut(appendNumber(memory, at)))
 		p.ids[d.ID] = true
 		if d.Causation != cause {
 			endRun(at)
@@ -330,7 +341,7 @@ func (p *plan) place(r *request, head int64) error {
 	}
 	n := int64(len(r.batch.Drafts))
 	endRun(first + n)
-	put(runKey(prefixStream, r.batch.Stream, head+1), runBytes(first, n))
+	put(cut(appendRunKey(memory, prefixStream, r.batch.Stream, head+1)), cut(appendNumber(appendNumber(memory, first), n)))
 	p.tip.size = first + n
 	p.heads[r.batch.Stream] = head + n
 	p.taken = append(p.taken, r)

@@ -29,10 +29,13 @@ func nameKey(prefix, s string) []byte {
 	return append(b, s...)
 }
 
-// runKey is prefix, name, 00, number: all runs of one name sort by number, and no
-// name can be a prefix of another's keys because names hold no 00.
-func runKey(prefix, s string, n int64) []byte {
-	return binary.BigEndian.AppendUint64(append(nameKey(prefix, s), 0), uint64(n))
+// keyRoom is the longest prefix, a 00, the number of a key, and two as its value.
+const keyRoom = len(prefixStream) + 1 + 8 + 16
+
+// appendRunKey writes prefix, name, 00, number: all runs of one name sort by number,
+// and no name can be a prefix of another's keys because names hold no 00.
+func appendRunKey(b []byte, prefix, s string, n int64) []byte {
+	return appendNumber(append(append(append(b, prefix...), s...), 0), n)
 }
 
 func eventKey(offset int64) []byte { return numKey(prefixEvent, offset) }
@@ -71,12 +74,7 @@ func number(b []byte) (int64, error) {
 	return int64(binary.BigEndian.Uint64(b)), nil
 }
 
-func numberBytes(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
-
-// runBytes is the value of a stream run: offset of its first event, and count.
-func runBytes(offset, count int64) []byte {
-	return binary.BigEndian.AppendUint64(numberBytes(offset), uint64(count))
-}
+func appendNumber(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) }
 
 func parseRun(b []byte) (offset, count int64, err error) {
 	if len(b) != 16 {

@@ -238,13 +238,13 @@ func TestTamper(t *testing.T) {
 			put(t, db, nameKey(prefixID, e[0].ID), nil)
 		}},
 		{"stream index run moved", 3, "index of its stream", func(t *testing.T, db *mem.DB, l *Log) {
-			put(t, db, runKey(prefixStream, "incident/1", 1), runBytes(4, 1))
+			put(t, db, appendRunKey(nil, prefixStream, "incident/1", 1), appendNumber(appendNumber(nil, 4), 1))
 		}},
 		{"stream index entry too many", -1, "index entry", func(t *testing.T, db *mem.DB, l *Log) {
-			put(t, db, runKey(prefixStream, "incident/9", 1), runBytes(4, 1))
+			put(t, db, appendRunKey(nil, prefixStream, "incident/9", 1), appendNumber(appendNumber(nil, 4), 1))
 		}},
 		{"causation index removed", 3, "index by causation", func(t *testing.T, db *mem.DB, l *Log) {
-			put(t, db, runKey(prefixOf, "command-0", 3), nil)
+			put(t, db, appendRunKey(nil, prefixOf, "command-0", 3), nil)
 		}},
 		{"unknown key", -1, "does not belong", func(t *testing.T, db *mem.DB, l *Log) { put(t, db, []byte("log/z"), []byte("x")) }},
 		{"payload blanked without a redaction", 2, "is gone", func(t *testing.T, db *mem.DB, l *Log) {
