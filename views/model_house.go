@@ -215,6 +215,19 @@ type LogPage struct {
 	Stream     string     // filter, "" = all
 	Newer      string     // address, "" = none
 	Older      string     // address, "" = none
+
+	Replicas []ReplicaRow // those that share the store, none = there is one
+	Mixed    bool         // those that are alive are of different versions
+}
+
+// ReplicaRow is one of several running Tocsins on one store.
+type ReplicaRow struct {
+	ID       string // name
+	Version  string // build
+	Started  int64  // unix ms
+	Gone     int64  // unix ms since when it is not alive, 0 = it is
+	Collects bool   // it watches the chains
+	This     bool   // it made this page
 }
 
 // LogEvent is one event of the ledger.

@@ -101,6 +101,7 @@ func (s *Server) ownMetrics(c *call) error {
 	metric("tocsin_projection_position", "gauge", "offset of the newest event that pages show", s.World.Position())
 	health := s.Health()
 	metric("tocsin_read_only", "gauge", "1 while the store takes no writes", map[bool]int{true: 1}[health.ReadOnly])
+	s.replicaMetrics(&b, metric)
 	metric("tocsin_goroutines", "gauge", "goroutines", runtime.NumGoroutine())
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

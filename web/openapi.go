@@ -34,6 +34,7 @@ var operations = map[string]operation{
 	"GET /api/v1/sources":                      {summary: "List sources", answer: sourcesAnswer{}},
 	"POST /api/v1/sources":                     {summary: "Make a source; its key is shown this once", request: sourceRequest{}, answer: sourceAnswer{}, status: "201"},
 	"GET /api/v1/log":                          {summary: "The log as NDJSON, one event a line", media: "application/x-ndjson", query: [][2]string{{"from", "first offset"}, {"follow", "false: stop at the end"}}},
+	"GET /api/v1/replicas":                     {summary: "The replicas that are alive, or were in the last hour, as this one knows them", answer: replicasAnswer{}},
 	"GET /api/v1/backup":                       {summary: "A backup of everything, secrets included, for tocsin restore; the log says who took it", media: "application/vnd.tocsin.backup"},
 	"POST /api/v1/intake/{kind}/{key}":         {summary: "Deliver alerts (Alertmanager webhook v4, generic JSON); durable when answered 202", request: json.RawMessage{}, answer: intake.Accepted{}, status: "202", publicly: true},
 	"POST /v2/enqueue":                         {summary: "PagerDuty Events v2; the routing key is in the body", request: json.RawMessage{}, answer: intake.PagerDutyReply{}, refusal: intake.PagerDutyReply{}, status: "202", publicly: true},

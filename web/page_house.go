@@ -199,6 +199,7 @@ func (s *Server) logPage(c *call) error {
 			p.Events = append([]views.LogEvent{row}, p.Events...)
 		}
 	}
+	p.Replicas, p.Mixed = s.replicaRows()
 	query := ""
 	if stream != "" {
 		query = "&stream=" + stream

@@ -151,6 +151,7 @@ func (s *Server) register() {
 	s.authed(get, "/api/v1/sources", auth.ManageSources, s.apiSources)
 	s.authed(post, "/api/v1/sources", auth.ManageSources, s.apiCreateSource)
 	s.authed(get, "/api/v1/log", auth.ViewLog, s.apiLog)
+	s.authed(get, "/api/v1/replicas", auth.ViewMetrics, s.apiReplicas)
 	s.authed(get, "/api/v1/backup", auth.TakeBackup, s.apiBackup)
 	s.authed(get, "/live", auth.ViewWall, s.serveLive)
 

@@ -116,8 +116,9 @@ type Options struct {
 	Ready       func() bool // nil = always
 	Backups     Backups     // nil = none are made here
 
-	Health   func() Health // asked with every request and once a second, so it answers from memory; nil = everything can be written
-	Presence Presence      // who has which room open, on all replicas; nil = on this one
+	Health      func() Health      // asked with every request and once a second, so it answers from memory; nil = everything can be written
+	Replication func() Replication // asked by pages and figures, so it answers from memory; nil = this one is alone
+	Presence    Presence           // who has which room open, on all replicas; nil = on this one
 }
 
 // Server answers HTTP. It starts nothing until Run.
@@ -149,6 +150,9 @@ func New(o Options) *Server {
 	}
 	if s.Health == nil {
 		s.Health = func() Health { return Health{} }
+	}
+	if s.Replication == nil {
+		s.Replication = func() Replication { return Replication{} }
 	}
 	if s.Presence == nil {
 		s.Presence = newHallway()

@@ -188,7 +188,7 @@ func (a *App) compose(ctx context.Context) error {
 		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: a.sources, Hub: a.hub, Metrics: a.tsdb,
 		Telemetry: a.chain, Chains: a.chain, Drills: a.drills(), Logger: a.component("web"), Clock: a.millis,
 		Site: c.Organisation, StatusTitle: c.Status.Title, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
-		Ready: a.ready.Load, Backups: a.spool(), Health: a.health, Presence: a.peers,
+		Ready: a.ready.Load, Backups: a.spool(), Health: a.health, Presence: a.peers, Replication: a.replication,
 	})
 	a.auth.OnRevoke(func(owner string) { a.hub.EndOwner(owner, "Your access has changed. Sign in again.") })
 	a.http = &http.Server{Handler: a.web, ReadHeaderTimeout: headerWait, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.component("http").Handler(), slog.LevelDebug)}

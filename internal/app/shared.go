@@ -32,9 +32,10 @@ func (a *App) join() {
 	self := replica.Member{ID: a.id, URL: "http://" + a.Addr(), Version: a.opt.Version, Started: a.millis()}
 	a.peers = replica.New(replica.Options{
 		DB: a.db, Self: self, Log: a.component("replica"),
-		View:    func(id string) { a.web.ChainChanged(id) },
-		Samples: func(list []chain.Sample) { a.storeSamples(list) },
-		Drill:   func() *replica.Drill { return playedHere(a.play) }, StopDrill: a.stopDrill,
+		Collects: a.Collecting,
+		View:     func(id string) { a.web.ChainChanged(id) },
+		Samples:  func(list []chain.Sample) { a.storeSamples(list) },
+		Drill:    func() *replica.Drill { return playedHere(a.play) }, StopDrill: a.stopDrill,
 	})
 	a.probe = replica.NewProber(a.watched, a.id, a.opt.Config.Store.String(), a.millis, a.component("store"))
 }
@@ -43,6 +44,29 @@ func (a *App) join() {
 func (a *App) health() web.Health {
 	h := a.probe.Health()
 	return web.Health{ReadOnly: h.ReadOnly, Since: h.Since, Replica: h.Replica, Why: h.Why}
+}
+
+// replication is what pages and figures tell of the replicas and of their store.
+func (a *App) replication() web.Replication {
+	member := func(m replica.Member) web.Replica {
+		return web.Replica{ID: m.ID, URL: m.URL, Version: m.Version, Started: m.Started, Alive: m.Gone == 0, Gone: m.Gone, Collects: m.Collects}
+	}
+	self := member(a.peers.Self())
+	self.This, self.ID = true, cmp.Or(self.ID, "this")
+	r := web.Replication{Shared: a.peers.Shared(), Replicas: []web.Replica{self}}
+	for _, m := range slices.Concat(a.peers.Members(), a.peers.Gone()) {
+		r.Replicas = append(r.Replicas, member(m))
+	}
+	slices.SortFunc(r.Replicas, func(x, y web.Replica) int { return cmp.Compare(x.ID, y.ID) })
+	if !r.Shared {
+		return r
+	}
+	o := a.probe.Outages()
+	r.Leads, r.Untold, r.Outages, r.Held, r.Answered, r.Bounds = a.watched.Leads(), a.peers.Lost(), o.Number, o.Lasted, o.Answered, replica.Bounds
+	for _, l := range a.watched.Latencies() {
+		r.Calls = append(r.Calls, web.StoreCalls{Kind: l.Kind, Counts: l.Counts, Sum: l.Sum})
+	}
+	return r
 }
 
 // endure runs what stops when the store is troubled again and again, so that an

@@ -292,6 +292,46 @@ func TestReplicasAreOneRoom(t *testing.T) {
 	until(t, "the socket is closed", func() bool { return socket.closed() == 4401 })
 }
 
+// TestReplicasKnowEachOther: each says who is alive and who watches the chains,
+// and of one that stopped that it did.
+func TestReplicasKnowEachOther(t *testing.T) {
+	c := newCluster(t, 2)
+	list := func(r *started) (alive, collect, gone int) {
+		var a struct {
+			Replicas []struct {
+				Alive, Collects, This bool
+				Version               string
+			}
+		}
+		if err := json.Unmarshal([]byte(r.must("GET", "/api/v1/replicas", "")), &a); err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range a.Replicas {
+			switch {
+			case !one.Alive:
+				gone++
+			case one.Collects:
+				collect++
+				fallthrough
+			default:
+				alive++
+			}
+		}
+		return alive, collect, gone
+	}
+	for _, r := range c.replicas {
+		until(t, "each knows both", func() bool { alive, collect, _ := list(r); return alive == 2 && collect == 1 })
+	}
+	c.replicas[0].stop()
+	until(t, "one is gone", func() bool { alive, collect, gone := list(c.replicas[1]); return alive == 1 && collect == 1 && gone == 1 })
+	figures := c.replicas[1].must("GET", "/metrics", "")
+	for _, line := range []string{"tocsin_replicas 1\n", "tocsin_collecting 1\n", `tocsin_leads{election="collectors"} 1`, `tocsin_store_call_seconds_count{call="commit"}`, "tocsin_store_outages_total 0\n"} {
+		if !strings.Contains(figures, "\n"+line) {
+			t.Errorf("no line %q", line)
+		}
+	}
+}
+
 // TestPeopleOfOtherReplicas: who signs in and out on one replica is in the room
 // on the other, and is not any more.
 func TestPeopleOfOtherReplicas(t *testing.T) {

@@ -70,6 +70,12 @@ func sourcesPage() views.SourcesPage {
 func logPage() views.LogPage {
 	p := views.LogPage{Base: base("Log", "log"), Size: 1042, SignedAt: ago(4 * s), Root: "q1n0F3sHqV7w0K8bHk3lJmU2m1sJ7Qy0Qe6mJk6o2xA=", Verifier: "tocsin.meridian.example+9f2c1a44+AT3o0Vb1dWc7qXh2bTn9jQm5eR8sLk4pYz6uWc1xNv0E",
 		Checkpoint: "tocsin.meridian.example\n1042\nq1n0F3sHqV7w0K8bHk3lJmU2m1sJ7Qy0Qe6mJk6o2xA=\n\n— tocsin.meridian.example nywaRO1l6Gm3v0b9kq2Xc8WlJ0aXoV5cYt7uQ2n5p4ZbR1s=", Command: "tocsin verify https://tocsin.meridian.example", Older: "/log?before=1030"}
+	p.Mixed = true
+	p.Replicas = []views.ReplicaRow{
+		{ID: "fra-1", Version: "0.9.2", Started: ago(26 * h), Collects: true},
+		{ID: "fra-2", Version: "0.9.2", Started: ago(25 * h), Gone: ago(40 * s)},
+		{ID: "vie-1", Version: "0.9.3", Started: ago(2 * m), This: true},
+	}
 	types := []string{"incident.decided", "signal.repeated", "incident.note_added", "incident.update_published", "incident.status_set", "people.invited"}
 	for i := range 9 {
 		e := views.LogEvent{Offset: int64(1041 - i), At: ago(48*s + time.Duration(i)*97*s), Stream: "incident/42", Seq: int64(60 - i), Type: types[i%len(types)], Actor: "person:ana", ID: "01914a2b-7c00-7000-8000-0000000010aa", Hash: "b1946ac92492d2347c6235b4d2611184a2b1946ac92492d2347c6235b4d26111", Content: "{\n  \"text\": \"Nomad confirms they cannot pause in time.\"\n}", Drill: i == 4}
