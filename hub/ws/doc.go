@@ -7,7 +7,8 @@
 // and a worker of the hub writes the same bytes to each socket directly. A socket that is
 // full gets a goroutine of its own until it has caught up: it waits until the
 // kernel takes bytes again and only then asks the hub what is newest.
-// Connections that hide their socket (TLS) have such a goroutine all the time.
+// Under TLS it writes through the library where the kernel has room, else on
+// such a goroutine.
 //
 // A connection costs one small reading goroutine; per connection the process
 // holds no message but the rest of one that is half written. The goroutines

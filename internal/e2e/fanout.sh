@@ -3,17 +3,17 @@
 # load generator, alternated in one run on loopback; what counts are the ratios.
 #
 #   TOCSIN_SHARED=DIR bash internal/e2e/fanout.sh          a quick table, under 3 minutes
-#   TOCSIN_SHARED=DIR FULL=1 bash internal/e2e/fanout.sh   the whole table, about 40 minutes on a quiet machine
+#   TOCSIN_SHARED=DIR FULL=1 bash internal/e2e/fanout.sh   the whole table, about an hour, for a quiet machine
 #
 # DIR holds the generator as the Go module fanout (cmd/load, cmd/server). Settings,
 # with the quick values: CONNS="1000 5000" SIZES="512" ROUNDS=1 RATE=10
 # WINDOW=4 (seconds) PEERS="raw-write gorilla-prepared centrifuge" STUCK=5 (per
-# cent, 0: none) STUCK_WINDOW=8 SAT=0 (1: highest rate as well) OUT=FILE (keeps the
+# cent, 0: none) STUCK_WINDOW=8 SAT=0 (1: the highest rate too, at the first size) IDLE=0 (connections to measure idle memory with) OUT=FILE (keeps the
 # lines) BASE_PORT=19100 TOCSIN=bin/tocsin.
 #
 # tocsin is bin/tocsin itself: frames enter as notes through POST on the API, go
 # through log, projection and rendering, and leave by /live. The smallest frame of
-# a note is about 0.9 KB, so in the first rows its frames are larger than the
+# a note is about 0.7 KB, so in the first rows its frames are larger than the
 # others'; column B/frame says by how much. "hub" is the same hub and websocket
 # code, published to in process as the peers are, with frames of the exact size.
 set -euo pipefail
@@ -24,10 +24,10 @@ if [[ -z ${TOCSIN_SHARED:-} || ! -d ${TOCSIN_SHARED}/fanout ]]; then
 	exit 0
 fi
 if [[ ${FULL:-0} == 1 ]]; then
-	: "${CONNS:=1000 5000 10000 19000}" "${SIZES:=512 2048}" "${ROUNDS:=3}" "${WINDOW:=8}" "${STUCK_WINDOW:=35}" "${SAT:=1}"
+	: "${CONNS:=1000 5000 10000 19000}" "${SIZES:=512 2048}" "${ROUNDS:=3}" "${WINDOW:=6}" "${STUCK_WINDOW:=35}" "${SAT:=1}" "${IDLE:=10000}"
 fi
 : "${CONNS:=1000 5000}" "${SIZES:=512}" "${ROUNDS:=1}" "${RATE:=10}" "${WINDOW:=4}" "${PEERS:=raw-write gorilla-prepared centrifuge}"
-: "${STUCK:=5}" "${STUCK_WINDOW:=8}" "${SAT:=0}" "${BASE_PORT:=19100}"
+: "${STUCK:=5}" "${STUCK_WINDOW:=8}" "${SAT:=0}" "${IDLE:=0}" "${BASE_PORT:=19100}"
 ulimit -n "$(ulimit -Hn)"
 
 tmp=$(mktemp -d)
@@ -88,8 +88,8 @@ serve() {
 measure() {
 	local kind=$1 impl=$2 n=$3 size=$4 row=$4
 	shift 4
-	if [[ $impl == tocsin ]]; then # of a note's frame about 806 bytes are not the request's
-		size=$((size > 881 ? size - 806 : 75))
+	if [[ $impl == tocsin ]]; then # of a frame about 640 bytes are not from the request
+		size=$((size > 715 ? size - 640 : 75))
 	fi
 	serve "$impl"
 	timeout 600 "$tmp/load" "${to[@]}" -pid "$pid" -n "$n" -size "$size" -rate "$RATE" -quiet-wait "${QUIET_WAIT:-1s}" -retries "${RETRIES:-0}" \
@@ -141,7 +141,7 @@ stuck() {
 	get("kind") ~ /^(stuck|free)$/ { i = get("impl"); if (!(i in seen)) { seen[i] = 1; order[++count] = i } add(i get("kind") "p99", get("p99_ms")); add(i get("kind") "end", get("rss_end_kb")) }
 	get("kind") == "stuck" { n[i] = get("slow_conns"); est[i] = get("slow_established"); ok[i] = get("slow_converged"); stale[i] = get("slow_stale"); gone[i] = get("slow_disconnected"); txq[i] = get("slow_txq_kb"); took[i] = get("slow_converge_p50_ms") }
 	END { for (j = 1; j <= count; j++) { i = order[j]
-		printf "  %-16s p99 of the others %.0f ms beside them, %.0f ms without; server memory %+.1f KB for each; %d stuck, %d still connected, %d got the newest (%.0f ms after reading again), %d stale, %d cut off; the kernel held %.0f KB for each\n",
+		printf "  %-16s p99 of the others %.0f ms beside them, %.0f ms without; resident memory of the server %+.1f KB for each, garbage and all; %d stuck, %d still connected, %d got the newest (%.0f ms after reading again), %d stale, %d cut off; the kernel held %.0f KB for each\n",
 			i, median(i "stuckp99"), median(i "freep99"), (median(i "stuckend") - median(i "freeend")) / n[i], n[i], est[i], ok[i], took[i], stale[i], gone[i], txq[i] } }' "$out"
 }
 
@@ -156,7 +156,7 @@ for conns in $CONNS; do
 			for impl in tocsin hub $PEERS; do measure fixed "$impl" "$conns" "$size" -dur "${WINDOW}s"; done
 		done
 		table fixed "$conns" "$size"
-		if [[ $SAT == 1 ]]; then
+		if [[ $SAT == 1 && $size == "${SIZES%% *}" ]]; then
 			echo "$conns connections, $size B, the highest rate with p99 under 250 ms"
 			for impl in tocsin hub $PEERS; do measure sat "$impl" "$conns" "$size" -mode sat -dur 3s -pub-conns 1; done
 			table sat "$conns" "$size"
@@ -176,7 +176,18 @@ if ((STUCK > 0)); then
 	stuck
 fi
 
+if ((IDLE > 0)); then
+	echo "$IDLE idle connections, after garbage collection (forced, or five minutes for tocsin)"
+	for impl in tocsin hub $PEERS; do
+		wait=2s
+		[[ $impl == tocsin ]] && wait=300s
+		measure idle "$impl" "$IDLE" 512 -mode idle -settle "$wait"
+	done
+	awk 'function get(k,  s) { if (!match($0, "\"" k "\":[^,}]*")) return ""; s = substr($0, RSTART, RLENGTH); sub(/^[^:]*:/, "", s); gsub(/"/, "", s); return s }
+	get("kind") == "idle" { kb = get("rss_conn_gc_kb"); if (kb == "") kb = get("rss_conn_kb"); printf "  %-16s %5.1f KB/conn\n", get("impl"), kb }' "$out"
+fi
+
 echo "What one frame costs before it is delivered (POST, log, projection, rendering; 1 connection)"
-measure one tocsin 1 881 -dur 6s
+measure one tocsin 1 700 -dur 6s
 awk '/"kind":"one"/ { match($0, /"srv_cpu_s":[0-9.]*/); s = substr($0, RSTART + 12, RLENGTH - 12); match($0, /"published":[0-9]*/); n = substr($0, RSTART + 12, RLENGTH - 12)
 	if (n > 0) printf "  %.2f ms of CPU; tocsin'"'"'s rows above have it in them, the others publish in process\n", 1000 * s / n }' "$out"
