@@ -146,11 +146,9 @@ func (d *desk) leadOnce(ctx context.Context) {
 	d.pending = append([]*call(nil), d.pending[n:]...)
 	d.mu.Unlock()
 
-	// The leader acts for others too: its own impatience must not cut them off.
-	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendWait)
-	defer cancel()
 	defer d.passOn(n) // even if a decision panics, those who wait must not wait for ever
-	d.decide(work, batch)
+	// The leader acts for others too: its own impatience must not cut them off.
+	d.decide(context.WithoutCancel(ctx), batch)
 }
 
 // passOn makes the longest waiting caller the leader.
@@ -183,6 +181,11 @@ func (d *desk) decide(ctx context.Context, batch []*call) {
 	}()
 	read := d.seq == 0
 	for conflicts := 0; ; {
+		if _, bounded := ctx.Deadline(); read && !bounded { // what does not read is bounded by the log
+			var cancel func()
+			ctx, cancel = context.WithTimeout(ctx, appendWait)
+			defer cancel()
+		}
 		j, err := d.attempt(ctx, batch, read)
 		read = false
 		switch {
@@ -223,7 +226,7 @@ func (d *desk) attempt(ctx context.Context, batch []*call, read bool) (judgement
 			return judgement{}, err
 		}
 	}
-	j, err := d.judge(ctx, batch)
+	j, err := d.judge(ctx, batch, read)
 	if err != nil {
 		return j, err
 	}
@@ -337,7 +340,8 @@ type judgement struct {
 
 // judge decides the calls of the batch that have no answer yet, each on the
 // state that the ones before it leave behind, until an append is full.
-func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
+// errStale says that something has to be looked up and read is not set.
+func (d *desk) judge(ctx context.Context, batch []*call, read bool) (judgement, error) {
 	var j judgement
 	state, applied := d.state, 0 // j.events[:applied] are in state
 	var ids map[string]*call
@@ -352,6 +356,9 @@ func (d *desk) judge(ctx context.Context, batch []*call) (judgement, error) {
 			continue
 		}
 		if c.known < d.since || d.recent[c.meta.ID] { // it may be in the log since it was looked up
+			if !read {
+				return j, errStale
+			}
 			past, err := d.log.ByCausation(ctx, c.meta.ID)
 			if err != nil {
 				return j, fmt.Errorf("look up command %s: %w", c.meta.ID, err)
