@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 )
 
 var (
@@ -149,13 +150,28 @@ type staleKey struct{}
 // its quorum may answer with what was durable some time ago. It is for showing,
 // on pages that say so, never for deciding.
 func AllowStale(ctx context.Context) context.Context {
-	return context.WithValue(ctx, staleKey{}, true)
+	return context.WithValue(ctx, staleKey{}, new(atomic.Bool))
 }
 
 // StaleAllowed reports whether ctx came from AllowStale.
 func StaleAllowed(ctx context.Context) bool {
-	ok, _ := ctx.Value(staleKey{}).(bool)
+	_, ok := ctx.Value(staleKey{}).(*atomic.Bool)
 	return ok
+}
+
+// MarkStale is called by engines that answer something in ctx with what may be
+// old. Outside of AllowStale it does nothing.
+func MarkStale(ctx context.Context) {
+	if stale, ok := ctx.Value(staleKey{}).(*atomic.Bool); ok {
+		stale.Store(true)
+	}
+}
+
+// AnsweredStale reports whether anything asked in ctx was answered with what may
+// be old, so that whoever shows it can say so.
+func AnsweredStale(ctx context.Context) bool {
+	stale, ok := ctx.Value(staleKey{}).(*atomic.Bool)
+	return ok && stale.Load()
 }
 
 // OpLimit returns the number of operations db takes in one Txn: what its

@@ -24,12 +24,12 @@ type operation struct {
 }
 
 var operations = map[string]operation{
-	"GET /api/v1/incidents":                    {summary: "List incidents by number", answer: incidentsAnswer{}, query: append([][2]string{{"status", "open, closed, or one status"}}, pageQuery...)},
+	"GET /api/v1/incidents":                    {summary: "List incidents by number", answer: incidentsAnswer{}, query: append([][2]string{{"status", "open, closed, or one status"}}, pageQuery(mostIncidents)...)},
 	"POST /api/v1/incidents":                   {summary: "Declare an incident", request: declareRequest{}, answer: declareAnswer{}, status: "201"},
 	"GET /api/v1/incidents/{number}":           {summary: "One incident as of its newest durable event", answer: apiIncidentDoc{}},
 	"GET /api/v1/incidents/{number}/events":    {summary: "The events of one incident", answer: eventsAnswer{}, query: [][2]string{{"from", "first sequence number in the stream"}}},
 	"POST /api/v1/incidents/{number}/commands": {summary: "Give a command; the answer is durable and idempotent by id", request: commandRequest{}, answer: answerDoc{}},
-	"GET /api/v1/signals":                      {summary: "List signals by the time at which they opened", answer: signalsAnswer{}, query: append([][2]string{{"open", "true: only open ones"}}, pageQuery...)},
+	"GET /api/v1/signals":                      {summary: "List signals by the time at which they opened", answer: signalsAnswer{}, query: append([][2]string{{"open", "true: only open ones"}}, pageQuery(mostSignals)...)},
 	"GET /api/v1/chains":                       {summary: "What is seen of the watched chains", answer: chainsAnswer{}},
 	"GET /api/v1/sources":                      {summary: "List sources", answer: sourcesAnswer{}},
 	"POST /api/v1/sources":                     {summary: "Make a source; its key is shown this once", request: sourceRequest{}, answer: sourceAnswer{}, status: "201"},

@@ -15,22 +15,26 @@ import (
 
 // Lists of the API come in pages, oldest first: what is new while somebody reads
 // comes at the end, so nothing is passed over and nothing comes twice.
+// An incident is read whole for its entry, a signal is small.
 const (
-	pageOrdinary = 100
-	pageMost     = 500
+	mostIncidents = 500
+	mostSignals   = 10_000
 )
 
-var pageQuery = [][2]string{{"limit", "how many at most: 1 to 500, 100 by default"}, {"after", "go on where a page ended: the next of its answer"}}
+func pageQuery(most int) [][2]string {
+	n := strconv.Itoa(most)
+	return [][2]string{{"limit", "how many at most: 1 to " + n + ", by default " + n}, {"after", "go on where a page ended: the next of its answer"}}
+}
 
 // pageLimit reads how many entries the caller wants at most.
-func (c *call) pageLimit() (int, error) {
+func (c *call) pageLimit(most int) (int, error) {
 	text := c.QueryParam("limit")
 	if text == "" {
-		return pageOrdinary, nil
+		return most, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > pageMost {
-		return 0, refusal("bad_limit", "limit is a whole number from 1 to "+strconv.Itoa(pageMost)+".")
+	if err != nil || n < 1 || n > most {
+		return 0, refusal("bad_limit", "limit is a whole number from 1 to "+strconv.Itoa(most)+".")
 	}
 	return n, nil
 }
@@ -49,7 +53,7 @@ type signalsAnswer struct {
 
 // apiIncidents lists incidents by number.
 func (s *Server) apiIncidents(c *call) error {
-	limit, err := c.pageLimit()
+	limit, err := c.pageLimit(mostIncidents)
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (s *Server) apiIncidents(c *call) error {
 
 // apiSignals lists signals by the time at which they opened.
 func (s *Server) apiSignals(c *call) error {
-	limit, err := c.pageLimit()
+	limit, err := c.pageLimit(mostSignals)
 	if err != nil {
 		return err
 	}

@@ -61,9 +61,19 @@ func changing(method, path string, action auth.Action) bool {
 // store lost its majority; pages say so. Who asks is found out that way too.
 func (s *Server) lookBack(ec echo.Context, changes bool) {
 	if r := ec.Request(); !changes || s.Health().ReadOnly {
-		ec.SetRequest(r.WithContext(store.AllowStale(r.Context())))
+		ctx := store.AllowStale(r.Context())
+		ec.SetRequest(r.WithContext(ctx))
+		ec.Response().Before(func() {
+			if store.AnsweredStale(ctx) {
+				ec.Response().Header().Set(headerStale, "true")
+			}
+		})
 	}
 }
+
+// headerStale says that an answer was made of what this replica could reach: it
+// may lack what another one has acknowledged since.
+const headerStale = "Tocsin-Stale"
 
 // sentAgain is the form of a refused request, so that nothing typed is lost;
 // nil when it was no form of a page.

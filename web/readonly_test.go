@@ -25,6 +25,9 @@ func (b *broken) Get(ctx context.Context, key []byte) (store.KV, error) {
 	if b.on.Load() && !store.StaleAllowed(ctx) {
 		return store.KV{}, context.DeadlineExceeded
 	}
+	if b.on.Load() {
+		store.MarkStale(ctx)
+	}
 	return b.DB.Get(ctx, key)
 }
 
@@ -140,8 +143,15 @@ func TestPagesWithoutMajority(t *testing.T) {
 	cut.on.Store(true)
 	ana := b.ana()
 	for _, p := range []string{"/", "/incidents/" + itoa(n), "/people", "/me", "/sources", "/api/v1/incidents/" + itoa(n)} {
-		ana.get(p).want(200)
+		if a := ana.get(p).want(200); a.header.Get("Tocsin-Stale") != "true" {
+			t.Errorf("%s does not say that it may be old: %v", p, a.header)
+		}
 	}
+	cut.on.Store(false)
+	if a := ana.get("/api/v1/incidents/" + itoa(n)).want(200); a.header.Get("Tocsin-Stale") != "" {
+		t.Error("an answer of a whole store says that it may be old")
+	}
+	cut.on.Store(true)
 	before := cut.written.Load()
 	ana.command(n, "add_note", map[string]any{"text": "x"}).want(503).problem("read_only")
 	if cut.written.Load() != before {

@@ -190,8 +190,8 @@ func (f *fire) note(k int, replica *int, room int64) {
 	}
 }
 
-// look reads the newest events of a room. A replica that says that it shows
-// what was durable some time ago is not asked for more.
+// look reads the newest events of a room. An answer that says that it shows
+// what was durable some time ago promises nothing and is not judged.
 func (f *fire) look(k int, replica *int, room int64) {
 	f.mu.Lock()
 	from := f.heads[room]
@@ -206,7 +206,7 @@ func (f *fire) look(k int, replica *int, room int64) {
 		*replica++
 		return
 	}
-	if header.Get("Tocsin-Read-Only") != "" {
+	if header.Get("Tocsin-Stale") != "" {
 		return
 	}
 	var out struct{ Events []event }

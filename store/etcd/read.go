@@ -44,6 +44,7 @@ func (d *DB) read(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, e
 		}
 		d.stale.Store(time.Now().Add(staleFor).UnixNano())
 	}
+	store.MarkStale(ctx)
 	r = proto.CloneOf(r)
 	r.Serializable = true
 	return d.ask(ctx, r, d.opt.Timeout)
