@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/store"
@@ -21,6 +22,10 @@ const (
 	sessionsOf       = 50       // sessions one person may have; the longest unseen one goes
 	wallsOf          = 200      // likewise browsers of one wall token
 )
+
+// seenWithin is how long a page waits for "last seen" to be written. Every page
+// tries while the store takes nothing, and none may stand still for it.
+const seenWithin = 250 * time.Millisecond
 
 // Visit is what is known of the browser that calls.
 type Visit struct {
@@ -107,7 +112,9 @@ func (s *Service) Session(ctx context.Context, cookie string) (Actor, error) {
 	if now-r.SeenAt >= seenEvery {
 		r.SeenAt = now
 		// The condition keeps a session that is being revoked from coming back.
-		_, err := s.db.Commit(ctx, store.Txn{If: []store.Cond{cond(key, rev)}, Then: []store.Op{put(key, r)}})
+		brief, cancel := context.WithTimeout(ctx, seenWithin)
+		_, err := s.db.Commit(brief, store.Txn{If: []store.Cond{cond(key, rev)}, Then: []store.Op{put(key, r)}})
+		cancel()
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			s.slog.Warn("write when a session was last seen", "session", id, "error", err)
 		}

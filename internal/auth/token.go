@@ -149,7 +149,9 @@ func (s *Service) Token(ctx context.Context, bearer string) (Actor, error) {
 	}
 	if now-r.UsedAt >= seenEvery {
 		r.UsedAt = now
-		_, err := s.db.Commit(ctx, store.Txn{If: []store.Cond{cond(key, rev)}, Then: []store.Op{put(key, r)}})
+		brief, cancel := context.WithTimeout(ctx, seenWithin)
+		_, err := s.db.Commit(brief, store.Txn{If: []store.Cond{cond(key, rev)}, Then: []store.Op{put(key, r)}})
+		cancel()
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			s.slog.Warn("write when a token was last used", "token", id, "error", err)
 		}
