@@ -34,6 +34,15 @@ const commitTimeout = 30 * time.Second
 // with nobody to run that is a few microseconds.
 const yields = 16
 
+// gather is the part of the last group's time that a leader waits for those who
+// were in it or came during it and are not back. Less than gatherLeast is not
+// worth a timer. Yields alone do not bring them: whoever yields in a loop keeps
+// its processor from taking over what others have to run.
+const (
+	gather      = 8
+	gatherLeast = 20 * time.Microsecond
+)
+
 // MaxDrafts is how many events of single commands a batch may have, whatever else
 // they are, so that the store takes it in one Txn.
 func (l *Log) MaxDrafts() int {
@@ -164,6 +173,10 @@ func (l *Log) submit(ctx context.Context, r *request) ([]Event, error) {
 		return nil, fmt.Errorf("append %s: %w", r.batch.Stream, ErrBusy)
 	}
 	l.pending = append(l.pending, r)
+	if l.full != nil && len(l.pending) >= l.crowd {
+		close(l.full)
+		l.full = nil
+	}
 	leads := !l.leading
 	l.leading = true
 	l.mu.Unlock()
@@ -194,18 +207,32 @@ func (l *Log) submit(ctx context.Context, r *request) ([]Event, error) {
 func (l *Log) leadOnce(ctx context.Context) {
 	// Those whom the last group has just released may want to be in this one:
 	// let them run first. Without it, 100 busy writers fall into a rhythm of two
-	// half groups, and each waits for two. No timer: a lone writer never waits.
+	// half groups, and each waits for two. A lone writer never waits.
 	l.mu.Lock()
 	for i := 0; i < yields && len(l.pending) < l.crowd; i++ {
 		l.mu.Unlock()
 		runtime.Gosched()
 		l.mu.Lock()
 	}
+	if wait := l.took / gather; wait >= gatherLeast && len(l.pending) < l.crowd {
+		full := make(chan struct{})
+		l.full = full
+		l.mu.Unlock()
+		late := time.NewTimer(wait)
+		select {
+		case <-full:
+		case <-late.C:
+		}
+		late.Stop()
+		l.mu.Lock()
+		l.full = nil
+	}
 	group := l.take()
 	l.mu.Unlock()
+	begin := time.Now()
 	defer func() { // also when a store panics: nobody may wait for ever
 		l.mu.Lock()
-		l.crowd = len(group) + len(l.pending)
+		l.crowd, l.took = len(group)+len(l.pending), time.Since(begin)
 		if len(l.pending) > 0 {
 			l.pending[0].lead = true
 			l.pending[0].wake <- true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -40,6 +41,8 @@ type Log struct {
 	pending     []*request    // waiting appends, at most MaxPending
 	leading     bool          // somebody leads: exactly one, who alone uses tip and heads
 	crowd       int           // appends of the last group and of those it left waiting
+	full        chan struct{} // closed when as many wait as crowd; nil unless the leader waits for them
+	took        time.Duration // of the last group
 	head        Checkpoint    // newest durable checkpoint that this Log has seen
 	rev         int64         // its revision
 	grown       chan struct{} // closed and replaced when head grows

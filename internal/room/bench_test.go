@@ -34,7 +34,8 @@ import (
 // TOCSIN_TOKEN one of its tokens, its HTTP API over 100 keep-alive connections.
 // They take turns in short rounds of one run, beside a loop of "one fsync": a
 // 4 KB append and its sync; read the ratios. With TOCSIN_DISK, a duration, every
-// group waits that much longer, as on a slower disk; HTTP then is left out.
+// group waits that much longer, as on a slower disk; HTTP then is net/http before
+// the rooms of this process.
 //
 //	go test -run xxx -bench Commands -benchtime 1x ./internal/room
 func BenchmarkCommands(b *testing.B) {
@@ -100,19 +101,46 @@ func BenchmarkCommands(b *testing.B) {
 			}
 		}
 	}
-	if place := os.Getenv("TOCSIN_PRODUCT"); place != "" && delay == 0 {
-		// The peer of HTTP: nothing but net/http and JSON in front of bare bbolt.
-		bare := newPeer(b, 0)
+	// The peer of HTTP: nothing but net/http and JSON in front of bare bbolt. On a
+	// slow disk the rooms are behind the same; else behind the product.
+	serve := func(do func(number int64, id, text string) error) string {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			var in struct{ ID string }
-			number, _ := strconv.Atoi(strings.Split(r.URL.Path, "/")[4])
-			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || bare.do(number, in.ID) != nil {
-				w.WriteHeader(500)
+			var in struct {
+				ID   string
+				Args struct{ Text string }
+			}
+			number, _ := strconv.ParseInt(strings.Split(r.URL.Path, "/")[4], 10, 64)
+			err := json.NewDecoder(r.Body).Decode(&in)
+			if err == nil {
+				err = do(number, in.ID, in.Args.Text)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), 500)
+				return
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"position": 1, "events": []map[string]string{{"id": in.ID, "type": "incident.note_added"}}})
 		}))
 		b.Cleanup(server.Close)
-		add("peer/http", func() int64 { return bare.groups }, overHTTP(b, server.URL, "", 0))
+		return server.URL
+	}
+	place := os.Getenv("TOCSIN_PRODUCT")
+	if place != "" || delay > 0 {
+		bare := newPeer(b, delay)
+		add("peer/http", func() int64 { return bare.groups }, overHTTP(b, serve(func(number int64, id, _ string) error { return bare.do(int(number), id) }), "", 0))
+	}
+	switch {
+	case delay > 0:
+		h, last := open(b, benchStore(b, delay)), int64(0)
+		add("rooms/http", revisions(h.db), overHTTP(b, serve(func(number int64, id, text string) error {
+			_, err := h.Do(context.Background(), last-benchWriters+number, incident.AddNote{Text: text}, meta(id))
+			return err
+		}), "", 0))
+		all[len(all)-1].before = func() {
+			for range benchWriters {
+				last = h.declared("Measured")
+			}
+		}
+	case place != "":
 		add("rooms/http", nil, overHTTP(b, place, os.Getenv("TOCSIN_TOKEN"), 100))
 	}
 	if delay > 0 { // its writers would wait side by side

@@ -57,11 +57,13 @@ type desk struct {
 	stream string
 	limit  int // events of one append; a single command may exceed it alone
 
-	mu      sync.Mutex // guards pending, busy, crowd, seen
-	pending []*call    // at most maxPending
-	busy    bool       // somebody leads
-	crowd   int        // calls of the last batch and of those it left waiting
-	seen    int64      // seq, for who looks an id up
+	mu      sync.Mutex    // guards what follows, up to the leader's
+	pending []*call       // at most maxPending
+	busy    bool          // somebody leads
+	crowd   int           // calls of the last batch and of those it left waiting, at most maxCalls
+	took    time.Duration // of the last batch
+	full    chan struct{} // closed when as many wait as crowd; nil unless the leader waits for them
+	seen    int64         // seq, for who looks an id up
 
 	// owned by the leader
 	state  incident.State
@@ -90,6 +92,10 @@ func (d *desk) do(ctx context.Context, c *call) (Answer, error) {
 		return Answer{}, ErrBusy
 	}
 	d.pending = append(d.pending, c)
+	if d.full != nil && len(d.pending) >= d.crowd {
+		close(d.full)
+		d.full = nil
+	}
 	leads := !d.busy
 	d.busy = true
 	d.mu.Unlock()
@@ -136,26 +142,40 @@ func (d *desk) withdraw(c *call) bool {
 // first, and passes the lead on.
 func (d *desk) leadOnce(ctx context.Context) {
 	d.mu.Lock()
-	for i := 0; i < yields && len(d.pending) < min(d.crowd, maxCalls); i++ { // as the log does
+	for i := 0; i < yields && len(d.pending) < d.crowd; i++ { // as the log does
 		d.mu.Unlock()
 		runtime.Gosched()
 		d.mu.Lock()
+	}
+	if wait := d.took / gather; wait >= gatherLeast && len(d.pending) < d.crowd {
+		full := make(chan struct{})
+		d.full = full
+		d.mu.Unlock()
+		late := time.NewTimer(wait)
+		select {
+		case <-full:
+		case <-late.C:
+		}
+		late.Stop()
+		d.mu.Lock()
+		d.full = nil
 	}
 	n := min(len(d.pending), maxCalls)
 	batch := d.pending[:n:n]
 	d.pending = append([]*call(nil), d.pending[n:]...)
 	d.mu.Unlock()
 
-	defer d.passOn(n) // even if a decision panics, those who wait must not wait for ever
+	begin := time.Now()
+	defer func() { d.passOn(n, time.Since(begin)) }() // even if a decision panics, those who wait must not wait for ever
 	// The leader acts for others too: its own impatience must not cut them off.
 	d.decide(context.WithoutCancel(ctx), batch)
 }
 
 // passOn makes the longest waiting caller the leader.
-func (d *desk) passOn(decided int) {
+func (d *desk) passOn(decided int, took time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.crowd = decided + len(d.pending)
+	d.crowd, d.took = min(decided+len(d.pending), maxCalls), took
 	if len(d.pending) > 0 {
 		d.pending[0].lead <- struct{}{}
 	} else {

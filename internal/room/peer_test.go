@@ -14,7 +14,7 @@ import (
 
 // peer is what BenchmarkCommands measures against: bare bbolt with the very
 // same kind of group commit (the first caller leads, the next group forms
-// meanwhile, no timer), which writes as many keys and bytes for each command as
+// meanwhile and waits as long for those who are not back), which writes as many keys and bytes for each command as
 // our log does, and judges, hashes and signs nothing.
 type peer struct {
 	db    *bbolt.DB
@@ -26,6 +26,8 @@ type peer struct {
 	events uint64
 	groups int64
 	crowd  int // of the last group: written and left waiting
+	took   time.Duration
+	full   chan struct{}
 	seqs   map[int]uint64
 }
 
@@ -66,6 +68,10 @@ func (p *peer) do(incident int, cause string) error {
 	c := &peerCall{incident: incident, cause: cause, wake: make(chan bool, 1)}
 	p.mu.Lock()
 	p.queue = append(p.queue, c)
+	if p.full != nil && len(p.queue) >= p.crowd {
+		close(p.full)
+		p.full = nil
+	}
 	lead := !p.busy
 	p.busy = true
 	p.mu.Unlock()
@@ -78,15 +84,29 @@ func (p *peer) do(incident int, cause string) error {
 		runtime.Gosched()
 		p.mu.Lock()
 	}
+	if wait := p.took / gather; wait >= gatherLeast && len(p.queue) < p.crowd { // as the log does
+		full := make(chan struct{})
+		p.full = full
+		p.mu.Unlock()
+		late := time.NewTimer(wait)
+		select {
+		case <-full:
+		case <-late.C:
+		}
+		late.Stop()
+		p.mu.Lock()
+		p.full = nil
+	}
 	group := p.queue
 	p.queue = nil
 	p.mu.Unlock()
+	begin := time.Now()
 	err := p.write(group)
 	for _, c := range group[1:] {
 		c.wake <- false
 	}
 	p.mu.Lock()
-	p.crowd = len(group) + len(p.queue)
+	p.crowd, p.took = len(group)+len(p.queue), time.Since(begin)
 	if len(p.queue) > 0 {
 		p.queue[0].wake <- true
 	} else {

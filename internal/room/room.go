@@ -36,6 +36,8 @@ const (
 	keptDesks   = 512  // incidents whose state stays in memory
 	pageSize    = 512  // events read at a time
 	yields      = 16   // times that a leader lets others run before it takes its batch
+	gather      = 8    // the part of the last batch's time that it then waits for those who were there
+	gatherLeast = 20 * time.Microsecond
 	appendWait  = 30 * time.Second
 )
 
