@@ -208,7 +208,7 @@ func entryKind(e incident.Entry) string {
 func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 	name, kind, handle := s.actorName(e.Actor)
 	out := views.Entry{
-		Offset: e.Offset, At: e.At, Actor: name, ActorKind: kind, Handle: handle, Kind: entryKind(e), Drill: e.Drill,
+		Offset: e.Offset, At: e.At, Actor: name, ActorKind: kind, Handle: handle, Kind: entryKind(e), Drill: e.Drill && !st.Drill, // a drill's room is marked as a whole
 		EventID: e.EventID, CommandID: e.CommandID,
 	}
 	if e.Redacted != nil {
