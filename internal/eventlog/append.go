@@ -36,11 +36,12 @@ const yields = 16
 
 // gather is the part of the last group's time that a leader waits for those who
 // were in it or came during it and are not back. Less than gatherLeast is not
-// worth a timer. Yields alone do not bring them: whoever yields in a loop keeps
+// worth a timer, and a store in trouble is no reason for more than gatherMost. Yields alone do not bring them: whoever yields in a loop keeps
 // its processor from taking over what others have to run.
 const (
 	gather      = 8
 	gatherLeast = 20 * time.Microsecond
+	gatherMost  = 5 * time.Millisecond
 )
 
 // MaxDrafts is how many events of single commands a batch may have, whatever else
@@ -214,7 +215,7 @@ func (l *Log) leadOnce(ctx context.Context) {
 		runtime.Gosched()
 		l.mu.Lock()
 	}
-	if wait := l.took / gather; wait >= gatherLeast && len(l.pending) < l.crowd {
+	if wait := min(l.took/gather, gatherMost); wait >= gatherLeast && len(l.pending) < l.crowd {
 		full := make(chan struct{})
 		l.full = full
 		l.mu.Unlock()

@@ -147,7 +147,7 @@ func (d *desk) leadOnce(ctx context.Context) {
 		runtime.Gosched()
 		d.mu.Lock()
 	}
-	if wait := d.took / gather; wait >= gatherLeast && len(d.pending) < d.crowd {
+	if wait := min(d.took/gather, gatherMost); wait >= gatherLeast && len(d.pending) < d.crowd {
 		full := make(chan struct{})
 		d.full = full
 		d.mu.Unlock()

@@ -29,15 +29,16 @@ const (
 	// without a pause, two of three attempts are lost at worst, and 48 in a row in
 	// one of 280 million batches.
 	maxAttempts = 48
-	maxPending  = 512  // commands waiting for one incident; more are answered with ErrBusy
-	maxCalls    = 128  // commands decided for one append
-	maxDrafts   = 256  // events of one append, if the log takes as many; a single command may exceed it alone
-	maxRecent   = 4096 // ids that a desk keeps, to look fewer up
-	keptDesks   = 512  // incidents whose state stays in memory
-	pageSize    = 512  // events read at a time
-	yields      = 16   // times that a leader lets others run before it takes its batch
-	gather      = 8    // the part of the last batch's time that it then waits for those who were there
-	gatherLeast = 20 * time.Microsecond
+	maxPending  = 512                   // commands waiting for one incident; more are answered with ErrBusy
+	maxCalls    = 128                   // commands decided for one append
+	maxDrafts   = 256                   // events of one append, if the log takes as many; a single command may exceed it alone
+	maxRecent   = 4096                  // ids that a desk keeps, to look fewer up
+	keptDesks   = 512                   // incidents whose state stays in memory
+	pageSize    = 512                   // events read at a time
+	yields      = 16                    // times that a leader lets others run before it takes its batch
+	gather      = 8                     // the part of the last batch's time that it then waits for those who were there
+	gatherLeast = 20 * time.Microsecond // less is not worth a timer
+	gatherMost  = 5 * time.Millisecond  // however long the last one took
 	appendWait  = 30 * time.Second
 )
 
