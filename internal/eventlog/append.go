@@ -36,8 +36,9 @@ const yields = 16
 
 // gather is the part of the last group's time that a leader waits for those who
 // were in it or came during it and are not back. Less than gatherLeast is not
-// worth a timer, and a store in trouble is no reason for more than gatherMost. Yields alone do not bring them: whoever yields in a loop keeps
-// its processor from taking over what others have to run.
+// worth a timer, and a store in trouble is no reason for more than gatherMost.
+// Yields alone do not bring them: whoever yields in a loop keeps its processor
+// from taking over what others have to run.
 const (
 	gather      = 8
 	gatherLeast = 20 * time.Microsecond
