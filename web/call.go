@@ -169,6 +169,32 @@ func (c *call) body(limit int64) ([]byte, error) {
 	return b, bodyError(err)
 }
 
+// askAgain is how long a body may take before its sender is judged anew.
+var askAgain = time.Second
+
+// hold reads the whole body before anything is done. A body may trickle in for as
+// long as bodyWait; whoever lost the right meanwhile is refused.
+func (c *call) hold(action auth.Action) error {
+	if c.Request().Body == nil || c.Request().Body == http.NoBody {
+		return nil
+	}
+	began := time.Now()
+	b, err := c.body(maxBody)
+	if err != nil {
+		return err
+	}
+	c.Request().Body = io.NopCloser(bytes.NewReader(b))
+	if time.Since(began) < askAgain {
+		return nil
+	}
+	now, err := c.s.identify(c.Context)
+	if err != nil {
+		return err
+	}
+	*c = *now
+	return c.allow(action, c.subject(action))
+}
+
 // readForm reads the form that the request brings, if it brings one, so that
 // FormValue never takes an unreadable form for an empty one.
 func (c *call) readForm() error {

@@ -36,6 +36,11 @@ func (s *Server) authed(method, path string, action auth.Action, h func(c *call)
 		if err := c.allow(action, c.subject(action)); err != nil {
 			return err
 		}
+		if changes {
+			if err := c.hold(action); err != nil {
+				return err
+			}
+		}
 		if !strings.HasPrefix(path, "/api/") { // programs may send JSON under any name
 			if err := c.readForm(); err != nil {
 				return err
