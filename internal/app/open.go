@@ -35,6 +35,9 @@ func (a *App) open(ctx context.Context) error {
 	open := a.openBolt
 	if a.opt.Config.Store.Shared() {
 		open = a.openShared
+		if a.opt.Config.PublicURL == "" {
+			a.opt.Logger.Warn("public_url is not set: links, feed and JSON of the status page repeat whatever host was asked for; set it to the address in front of the replicas")
+		}
 	}
 	if err := open(ctx); err != nil {
 		return err

@@ -10,10 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-const stopWithin = 10 * time.Second
+// Stopping takes ten seconds at most: HTTP may use six, the last snapshot and
+// leaving the store have the rest.
+const finishWithin = 6 * time.Second
 
 // Run answers until ctx ends or a room fails, then stops in order: live sockets
-// are told to come back, HTTP finishes what it has begun (ten seconds at most),
+// are told to come back, HTTP finishes what it has begun (six seconds at most),
 // reactors and collectors end, then what follows the log, then the store. One of
 // several replicas lets go of reactors and collectors first, so that another
 // takes them over at once. An outage of a shared store ends nothing.
@@ -66,7 +68,7 @@ func (a *App) Run(ctx context.Context) error {
 		if a.peers.Shared() {
 			endOuter()
 		}
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 		defer cancel()
 		_ = a.hub.Stop(stop) // 1012 to every page first: they are connections that Shutdown does not see
 		if err := a.http.Shutdown(stop); err != nil {

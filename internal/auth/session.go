@@ -116,7 +116,7 @@ func (s *Service) Session(ctx context.Context, cookie string) (Actor, error) {
 		_, err := s.db.Commit(brief, store.Txn{If: []store.Cond{cond(key, rev)}, Then: []store.Op{put(key, r)}})
 		cancel()
 		if err != nil && !errors.Is(err, store.ErrConflict) {
-			s.slog.Warn("write when a session was last seen", "session", id, "error", err)
+			s.slog.Debug("write when a session was last seen", "session", id, "error", err)
 		}
 		if r.Kind == KindPerson {
 			a.Until = now + idleLimit

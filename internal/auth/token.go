@@ -153,7 +153,7 @@ func (s *Service) Token(ctx context.Context, bearer string) (Actor, error) {
 		_, err := s.db.Commit(brief, store.Txn{If: []store.Cond{cond(key, rev)}, Then: []store.Op{put(key, r)}})
 		cancel()
 		if err != nil && !errors.Is(err, store.ErrConflict) {
-			s.slog.Warn("write when a token was last used", "token", id, "error", err)
+			s.slog.Debug("write when a token was last used", "token", id, "error", err)
 		}
 	}
 	a := Actor{Kind: KindToken, ID: t.ID, Name: t.Name, Role: t.Role, Audience: t.Audience, Until: t.ExpiresAt}
