@@ -103,16 +103,17 @@ func (d *DB) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error)
 		resp, err := pb.NewKVClient(conn).Txn(clientv3.WithRequireLeader(within), r)
 		switch {
 		case err == nil && resp.GetHeader() != nil:
+			d.stale.Store(false)
 			return resp, nil
 		case err == nil:
 			return nil, errAnswer
 		case d.refused(err):
-			d.shun(conn)
+			d.shun(conn, err)
 			if wait(within, d.ctx, retryPause) == nil {
 				continue
 			}
 		case d.fleeting(err):
-			d.shun(conn)
+			d.shun(conn, err)
 		}
 		return nil, d.because(ctx, within, err)
 	}

@@ -25,10 +25,10 @@ import (
 	"github.com/tocsin-ops/tocsin/store/etcd/etcdtest"
 )
 
-// A cluster with users: ours may touch what lies below its prefix and no more.
-func TestUser(t *testing.T) {
-	t.Parallel()
-	c := etcdtest.New(t, 1)
+// users gives the cluster root, whom etcdtest acts as from then on, and tocsin,
+// who may touch what lies below a/.
+func users(t *testing.T, c *etcdtest.Cluster) {
+	t.Helper()
 	root, err := c.Client(0)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +52,15 @@ func TestUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	c.As("root", "r")
+}
+
+// A cluster with users: ours may touch what lies below its prefix and no more.
+func TestUser(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.New(t, 1)
+	ctx := t.Context()
+	users(t, c)
 	o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second, DialTimeout: 2 * time.Second}
 	db := open(t, o)
 	if _, err := db.Commit(ctx, put("k", "v")); err != nil {

@@ -31,7 +31,6 @@ const (
 const (
 	tryWithin   = 1500 * time.Millisecond
 	staleAfter  = time.Second     // then a context of AllowStale gets what there is
-	staleFor    = 2 * time.Second // and those that follow get it at once, so long
 	closeWithin = 2 * time.Second // for leaders to return
 )
 
@@ -49,7 +48,8 @@ type DB struct {
 	ctx     context.Context
 	end     context.CancelFunc
 	tasks   sync.WaitGroup
-	stale   atomic.Int64  // until then (unix ns) AllowStale does not wait for the quorum
+	stale   atomic.Bool   // the quorum was silent: AllowStale does not wait for it
+	shown   atomic.Int32  // index of the member that last answered without the quorum
 	telling chan struct{} // held by who writes what was told; guards told
 
 	mu      sync.Mutex
@@ -66,7 +66,7 @@ type DB struct {
 }
 
 // Open connects to the cluster and makes sure that its quorum answers, within
-// Options.DialTimeout. Its goroutines (they watch over the connection, and over
+// Options.DialTimeout. Its goroutines (they watch over the connections, and over
 // the lease once there is one) end in Close. Errors say what to do and never
 // hold the password.
 func Open(ctx context.Context, o Options) (*DB, error) {
@@ -84,9 +84,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	d.ctx, d.end = context.WithCancel(context.Background())
 	for _, e := range o.Endpoints {
-		d.members = append(d.members, &member{opt: &d.opt, endpoint: e, ended: d.ctx})
+		d.members = append(d.members, &member{
+			opt: &d.opt, endpoint: e, ended: d.ctx, tick: d.tick(),
+			pass: pass{user: o.User, password: o.Password, asking: make(chan struct{}, 1)},
+		})
 	}
 	d.current = o.first(len(d.members))
+	d.shown.Store(int32(d.current))
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
 	if _, err := d.Revision(ctx); err != nil {
@@ -94,6 +98,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", o, err)
 	}
 	d.tasks.Go(d.watchOver)
+	d.tasks.Go(d.greetAll)
 	return d, nil
 }
 

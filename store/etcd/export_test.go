@@ -1,5 +1,7 @@
 package etcd
 
+import "time"
+
 // Use makes the member with this index the one in use.
 func (d *DB) Use(i int) {
 	d.mu.Lock()
@@ -22,4 +24,26 @@ func (d *DB) Expire() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.session.lose(errSession)
+}
+
+// Greet asks every member for a pass, as is done every 2 s.
+func (d *DB) Greet() { d.greet() }
+
+// Known returns how many members have given a pass.
+func (d *DB) Known() (n int) {
+	for _, m := range d.members {
+		if m.pass.held() {
+			n++
+		}
+	}
+	return n
+}
+
+// Forget drops all passes.
+func (d *DB) Forget() {
+	for _, m := range d.members {
+		m.pass.mu.Lock()
+		m.pass.token, m.pass.since = "", time.Time{}
+		m.pass.mu.Unlock()
+	}
 }

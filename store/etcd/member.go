@@ -9,6 +9,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -26,23 +27,27 @@ const (
 	probeWithin = 1500 * time.Millisecond
 )
 
+// greetEvery is how old the pass of a member that has just started may be.
+const greetEvery = 2 * time.Second
+
 // maxAnswer bounds one message from etcd.
 const maxAnswer = 32 << 20
 
-// member is the connection to one member of the cluster. gRPC's own balancing
-// over members is not used: it notices a member that is silent, but connected,
-// only after 10 s and more.
+// member is one member of the cluster: the connection to it, and the pass it
+// gave. gRPC's own balancing over members is not used: it notices a member that
+// is silent, but connected, only after 10 s and more.
 type member struct {
 	opt      *Options
 	endpoint string
 	ended    context.Context // of the DB
+	tick     []byte          // a key to ask for
+	pass     pass
 
 	mu     sync.Mutex
 	client *clientv3.Client
 }
 
-// dial returns the connection, made when there is none. With a user it asks the
-// member for a token first, for at most tryWithin.
+// dial returns the connection, made when there is none. It waits for nothing.
 func (m *member) dial() (*grpc.ClientConn, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -54,18 +59,16 @@ func (m *member) dial() (*grpc.ClientConn, error) {
 		if m.opt.TLS != nil {
 			endpoint = "https://" + endpoint
 		}
-		c, err := clientv3.New(clientv3.Config{
+		c, err := clientv3.New(clientv3.Config{ // without a user it only makes the connection
 			Endpoints:            []string{endpoint},
 			Context:              m.ended,
-			Username:             m.opt.User,
-			Password:             m.opt.Password,
 			TLS:                  m.opt.TLS,
-			DialTimeout:          tryWithin,
 			DialKeepAliveTime:    10 * time.Second, // gRPC takes no less
 			DialKeepAliveTimeout: 2 * time.Second,  // also TCP's own patience
 			MaxUnaryRetries:      1,                // a second try is ours to decide
 			Logger:               zap.NewNop(),
 			DialOptions: []grpc.DialOption{
+				grpc.WithPerRPCCredentials(&m.pass),
 				grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 				grpc.WithIdleTimeout(0),
 				grpc.WithConnectParams(grpc.ConnectParams{
@@ -82,28 +85,66 @@ func (m *member) dial() (*grpc.ClientConn, error) {
 	return m.client.ActiveConnection(), nil
 }
 
-// ready returns a connection that is up. It waits while one is being made, and
-// fails at once when that has just failed.
+// now is the connection there is, nil if none.
+func (m *member) now() *grpc.ClientConn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.client == nil {
+		return nil
+	}
+	return m.client.ActiveConnection()
+}
+
+// ready returns a connection that is up, and has a pass. It waits while one is
+// being made, half of tryWithin at most, and fails at once, in gRPC's words,
+// when that has just failed; a pass is waited for as long again.
 func (m *member) ready(ctx context.Context) (*grpc.ClientConn, error) {
 	conn, err := m.dial()
 	if err != nil {
 		return nil, err
 	}
 	conn.Connect()
-	for {
-		switch s := conn.GetState(); {
-		case s == connectivity.Ready:
-			return conn, nil
-		case s == connectivity.TransientFailure, s == connectivity.Shutdown:
-			return nil, fmt.Errorf("%s: %w", m.endpoint, errNoConnection)
-		case !conn.WaitForStateChange(ctx, s):
-			return nil, fmt.Errorf("%s: %w: %w", m.endpoint, errNoConnection, ctx.Err())
+	up, cancel := context.WithTimeout(ctx, tryWithin/2)
+	defer cancel()
+	for s := conn.GetState(); s != connectivity.Ready; s = conn.GetState() {
+		switch {
+		case s == connectivity.Shutdown:
+			return nil, errNoConnection
+		case s == connectivity.TransientFailure:
+			_, err := pb.NewKVClient(conn).Range(up, &pb.RangeRequest{Key: m.tick, KeysOnly: true, Serializable: true})
+			if conn.GetState() != connectivity.Ready {
+				return nil, &failure{text: rpctypes.ErrorDesc(err), err: errNoConnection}
+			}
+		case !conn.WaitForStateChange(up, s):
+			return nil, fmt.Errorf("%w: %w", errNoConnection, up.Err())
+		}
+	}
+	within, done := context.WithTimeout(ctx, tryWithin)
+	defer done()
+	if err := m.pass.get(within, conn); err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// ask sends r to this member, a second time when it did not know us the first.
+func (m *member) ask(ctx context.Context, r *pb.RangeRequest) (resp *pb.RangeResponse, conn *grpc.ClientConn, err error) {
+	for again := false; ; again = true {
+		if conn, err = m.ready(ctx); err != nil {
+			return nil, nil, err
+		}
+		resp, err = pb.NewKVClient(conn).Range(ctx, r)
+		if err == nil && resp.GetHeader() == nil {
+			err = errAnswer
+		}
+		if err == nil || again || !m.pass.refused(err) {
+			return resp, conn, err
 		}
 	}
 }
 
 // cut closes the connection, or any when conn is nil: whatever waits for an
-// answer on it fails. The next dial makes a new one.
+// answer on it fails. The next dial makes a new one; the pass stays.
 func (m *member) cut(conn *grpc.ClientConn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,36 +154,29 @@ func (m *member) cut(conn *grpc.ClientConn) {
 	}
 }
 
-// why tells what keeps the member from answering, in gRPC's words.
-func (m *member) why(ctx context.Context, key []byte) error {
-	conn, err := m.dial()
-	if err == nil {
-		_, err = pb.NewKVClient(conn).Range(ctx, &pb.RangeRequest{Key: key, KeysOnly: true, Serializable: true})
-	}
-	return err
-}
-
 // connect returns a connection that is up, of the member in use if it can, else
 // of another, which is then in use. It waits for one as long as ctx allows.
 func (d *DB) connect(ctx context.Context) (*grpc.ClientConn, error) {
+	why := make([]error, len(d.members)) // the newest that is more than silence
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		d.mu.Lock()
 		from := d.current
 		d.mu.Unlock()
 		for i := range d.members {
 			at := (from + i) % len(d.members)
-			within, cancel := context.WithTimeout(ctx, tryWithin/2)
-			conn, err := d.members[at].ready(within)
-			cancel()
+			conn, err := d.members[at].ready(ctx)
 			if err == nil {
 				if i > 0 {
 					d.use(from, at)
 				}
 				return conn, nil
 			}
+			if why[at] == nil || ctx.Err() == nil {
+				why[at] = err
+			}
 		}
 		if err := wait(ctx, d.ctx, pause); err != nil {
-			return nil, d.unreachable(ctx)
+			return nil, d.unreachable(ctx, why)
 		}
 	}
 }
@@ -157,42 +191,33 @@ func (d *DB) use(from, at int) {
 	}
 }
 
-// shun leaves the member of conn, which gave no answer, for the next one.
-func (d *DB) shun(conn *grpc.ClientConn) {
-	d.mu.Lock()
-	at := d.current
-	d.mu.Unlock()
-	m := d.members[at]
-	m.mu.Lock()
-	same := m.client != nil && m.client.ActiveConnection() == conn
-	m.mu.Unlock()
-	if same {
-		d.use(at, (at+1)%len(d.members))
+// shun leaves the member of conn, which did not answer but with err, for the
+// next one. If it only did not know us, it is asked for another pass instead.
+func (d *DB) shun(conn *grpc.ClientConn, err error) {
+	for at, m := range d.members {
+		if m.now() == conn {
+			if !m.pass.refused(err) {
+				d.use(at, (at+1)%len(d.members))
+			}
+			return
+		}
 	}
 }
 
-// unreachable is the sentence for when no member could be connected to.
-func (d *DB) unreachable(ctx context.Context) error {
+// unreachable is the sentence for when no member could be connected to, and why.
+func (d *DB) unreachable(ctx context.Context, why []error) error {
 	if d.isClosed() {
 		return store.ErrClosed
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	why := make([]string, len(d.members))
-	var each sync.WaitGroup
-	within, cancel := context.WithTimeout(d.ctx, tryWithin)
-	defer cancel()
-	for i, m := range d.members {
-		each.Go(func() {
-			if err := m.why(within, d.tick()); err != nil {
-				why[i] = m.endpoint + ": " + d.explain(err).Error()
-			}
-		})
+	words := make([]string, len(why))
+	for i, err := range why {
+		words[i] = d.members[i].endpoint + ": " + errText(d.explain(err))
 	}
-	each.Wait()
 	return &failure{
-		text: fmt.Sprintf("no member of etcd can be reached (%s); check that etcd runs and that the address names its client ports", strings.Join(why, ", ")),
+		text: fmt.Sprintf("no member of etcd can be reached (%s); check that etcd runs and that the address names its client ports", strings.Join(words, ", ")),
 		err:  context.Cause(ctx),
 	}
 }
@@ -203,9 +228,9 @@ func (d *DB) watchOver() {
 	ask := func(m *member, within time.Duration) (*grpc.ClientConn, error) {
 		ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(d.ctx), within)
 		defer cancel()
-		conn, err := m.ready(ctx)
+		_, conn, err := m.ask(ctx, &pb.RangeRequest{Key: d.tick(), KeysOnly: true})
 		if err == nil {
-			_, err = pb.NewKVClient(conn).Range(ctx, &pb.RangeRequest{Key: d.tick(), KeysOnly: true})
+			d.stale.Store(false)
 		}
 		return conn, err
 	}
@@ -228,6 +253,28 @@ func (d *DB) watchOver() {
 			}
 		}
 	}
+}
+
+// greetAll greets every member now and every greetEvery.
+func (d *DB) greetAll() {
+	for {
+		d.greet()
+		if wait(d.ctx, d.ctx, greetEvery) != nil {
+			return
+		}
+	}
+}
+
+// greet has a connection to every member and a pass from it, and keeps both
+// fresh: when the quorum is lost it is too late to ask for a pass.
+func (d *DB) greet() {
+	ctx, cancel := context.WithTimeout(d.ctx, 2*tryWithin)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, m := range d.members {
+		all.Go(func() { _, _, _ = m.ask(ctx, &pb.RangeRequest{Key: d.tick(), KeysOnly: true, Serializable: true}) })
+	}
+	all.Wait()
 }
 
 // wait sleeps, and fails when one of the two contexts ends first.

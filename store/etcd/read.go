@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -20,6 +21,13 @@ import (
 
 const retryPause = 50 * time.Millisecond
 
+// Patience of a read that need not be the quorum's.
+const (
+	showOthers = 50 * time.Millisecond // of the member asked first
+	showAgain  = 100 * time.Millisecond
+	showWithin = 2 * time.Second
+)
+
 // Pages of a Scan hold about pageBytes, and at most maxPage keys.
 const (
 	firstPage = 128
@@ -32,22 +40,89 @@ func (d *DB) tooLong(t time.Duration) error {
 }
 
 // read answers r from the quorum, or, when ctx comes from AllowStale and the
-// quorum does not answer for a second, from what a member has.
+// quorum does not answer for a second, from what a member has: from then on at
+// once, until the quorum answers anything.
 func (d *DB) read(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	if !store.StaleAllowed(ctx) {
 		return d.ask(ctx, r, d.opt.Timeout)
 	}
-	if time.Now().UnixNano() > d.stale.Load() {
+	if !d.stale.Load() {
 		answer, err := d.ask(ctx, r, staleAfter)
 		if err == nil || ctx.Err() != nil || d.isClosed() {
 			return answer, err
 		}
-		d.stale.Store(time.Now().Add(staleFor).UnixNano())
+		if c := status.Code(err); c == codes.PermissionDenied || c == codes.OutOfRange || tooLarge(err) {
+			return nil, err // the quorum's own word
+		}
+		d.stale.Store(true)
 	}
 	store.MarkStale(ctx)
 	r = proto.CloneOf(r)
 	r.Serializable = true
-	return d.ask(ctx, r, d.opt.Timeout)
+	return d.show(ctx, r)
+}
+
+// show answers r, which is serializable, from the member that answered the last
+// one; when that says nothing at once, from whichever does first. None of this
+// depends on the member in use, which those who need the quorum change. No
+// answer within showWithin is an error: then nobody has one.
+func (d *DB) show(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	if d.isClosed() {
+		return nil, store.ErrClosed
+	}
+	patience := min(d.opt.Timeout, showWithin)
+	within, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no member of etcd (%s) gave an answer within %s, with a quorum or without; check that one runs", strings.Join(d.opt.Endpoints, ", "), patience))
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	defer context.AfterFunc(d.ctx, cancel)()
+	type answer struct {
+		at   int
+		resp *pb.RangeResponse
+		err  error
+	}
+	answers := make(chan answer, len(d.members)) // each has one request at a time
+	ask := func(at int, pause time.Duration) {
+		all.Go(func() {
+			err := wait(within, d.ctx, pause)
+			var resp *pb.RangeResponse
+			if err == nil {
+				resp, _, err = d.members[at].ask(within, r)
+			}
+			answers <- answer{at, resp, err}
+		})
+	}
+	last := int(d.shown.Load())
+	for at := range d.members {
+		pause := showOthers
+		if at == last {
+			pause = 0
+		}
+		ask(at, pause)
+	}
+	var newest error
+	for {
+		select {
+		case a := <-answers:
+			switch {
+			case a.err == nil:
+				d.shown.Store(int32(a.at))
+				return a.resp, nil
+			case within.Err() != nil:
+			case !d.fleeting(a.err) && !unknown(a.err):
+				return nil, d.explain(a.err)
+			default:
+				newest = a.err
+				ask(a.at, showAgain)
+				continue
+			}
+		case <-within.Done():
+		}
+		if ctx.Err() == nil && d.isClosed() {
+			return nil, store.ErrClosed
+		}
+		return nil, d.because(ctx, within, newest)
+	}
 }
 
 // ask sends r to one member after the other until one answers.
@@ -74,11 +149,14 @@ func (d *DB) ask(ctx context.Context, r *pb.RangeRequest, patience time.Duration
 		}
 		switch {
 		case err == nil && resp.GetHeader() != nil:
+			if !r.Serializable {
+				d.stale.Store(false)
+			}
 			return resp, nil
 		case err == nil:
 			return nil, errAnswer
 		case d.fleeting(err) && within.Err() == nil && d.ctx.Err() == nil:
-			d.shun(conn)
+			d.shun(conn, err)
 			if wait(within, d.ctx, retryPause) == nil {
 				continue
 			}

@@ -96,7 +96,7 @@ func (d *DB) grant() (lease int64, ttl time.Duration, err error) {
 	}
 	r, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: int64(d.opt.TTL / time.Second)})
 	if err != nil {
-		d.shun(conn)
+		d.shun(conn, err)
 		return 0, 0, d.explain(err)
 	}
 	if r.Error != "" {
@@ -113,13 +113,7 @@ func (d *DB) revoke(lease int64) {
 	d.mu.Lock()
 	m := d.members[d.current]
 	d.mu.Unlock()
-	m.mu.Lock()
-	var conn *grpc.ClientConn
-	if m.client != nil {
-		conn = m.client.ActiveConnection()
-	}
-	m.mu.Unlock()
-	if conn != nil {
+	if conn := m.now(); conn != nil {
 		_, _ = pb.NewLeaseClient(conn).LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: lease})
 	}
 }
@@ -173,7 +167,7 @@ func (r *renewal) once(ctx context.Context, patience time.Duration) (left time.D
 		if err != nil {
 			r.drop()
 			if r.conn != nil {
-				r.db.shun(r.conn)
+				r.db.shun(r.conn, err)
 			}
 		}
 	}()

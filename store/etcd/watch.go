@@ -81,7 +81,7 @@ func (w *watch) run(ctx context.Context) error {
 			case is(err, rpctypes.ErrGRPCPermissionDenied), is(err, rpctypes.ErrGRPCAuthFailed):
 				return d.explain(err)
 			case ctx.Err() == nil && !d.isClosed():
-				d.shun(conn)
+				d.shun(conn, err)
 			}
 		}
 		if pause = min(2*pause, time.Second); w.next > before {

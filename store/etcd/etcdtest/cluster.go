@@ -28,6 +28,9 @@ type Cluster struct {
 	binary, dir string
 	flags       []string
 	members     []*process
+
+	mu             sync.Mutex
+	user, password string // for all that this package asks itself
 }
 
 type process struct {
@@ -167,11 +170,19 @@ func (c *Cluster) Kill(i int) {
 	}
 }
 
+// As names the user whom this package and its clients act as from now on.
+func (c *Cluster) As(user, password string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.user, c.password = user, password
+}
+
 // Pause freezes a member: its connections stay open, nothing answers.
 func (c *Cluster) Pause(i int) {
-	c.signal(i, syscall.SIGSTOP)
 	client, err := c.Client(i)
-	if err != nil {
+	c.signal(i, syscall.SIGSTOP)
+	if err != nil { // it has no quorum to let us in
+		time.Sleep(100 * time.Millisecond)
 		return
 	}
 	defer client.Close()
@@ -202,20 +213,27 @@ func (c *Cluster) Client(i int) (*clientv3.Client, error) {
 	if i >= 0 {
 		endpoints = endpoints[i : i+1]
 	}
+	c.mu.Lock()
+	user, password := c.user, c.password
+	c.mu.Unlock()
 	return clientv3.New(clientv3.Config{
+		Username: user, Password: password, DialTimeout: 2 * time.Second,
 		Endpoints: endpoints, Logger: zap.NewNop(), DialOptions: []grpc.DialOption{grpc.WithIdleTimeout(0)},
 	})
 }
 
 // Await returns when the member answers from a quorum, for at most 20 s.
 func (c *Cluster) Await(i int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
 	client, err := c.Client(i)
+	for err != nil && ctx.Err() == nil { // it lets nobody in yet
+		client, err = c.Client(i)
+	}
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
 	for {
 		try, done := context.WithTimeout(ctx, 2*time.Second)
 		_, err := client.Get(try, "ready", clientv3.WithKeysOnly())
@@ -240,7 +258,7 @@ func (c *Cluster) Leader() (int, error) {
 		for i := range c.members {
 			client, err := c.Client(i)
 			if err != nil {
-				return 0, err
+				continue
 			}
 			try, done := context.WithTimeout(ctx, 300*time.Millisecond)
 			s, err := client.Status(try, c.members[i].client)

@@ -1,0 +1,198 @@
+//go:build unix
+
+package etcd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tocsin-ops/tocsin/store"
+	"github.com/tocsin-ops/tocsin/store/etcd"
+	"github.com/tocsin-ops/tocsin/store/etcd/etcdtest"
+)
+
+// The quorum is lost in a cluster that wants user and password: whichever member
+// was in use, and whether the two are gone or silent, the third shows what was
+// durable, also while others ask for the quorum; then all can be written again.
+func TestQuorumLostWithUser(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		t.Run(fmt.Sprintf("frozen=%v", frozen), func(t *testing.T) {
+			t.Parallel()
+			c := etcdtest.New(t, 3)
+			users(t, c)
+			o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second}
+			for use, left := range []int{2, 1} { // in use: one that is lost, then the one that is left
+				t.Run(fmt.Sprintf("use=%d,left=%d", use, left), func(t *testing.T) { loseQuorum(t, c, o, use, left, frozen) })
+			}
+		})
+	}
+}
+
+func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int, frozen bool) {
+	db := open(t, o)
+	if _, err := db.Commit(t.Context(), put("k", "v")); err != nil {
+		t.Fatal(err)
+	}
+	for db.Greet(); db.Known() < 3 && t.Context().Err() == nil; {
+		db.Greet()
+	}
+	for i := range 3 { // all have it
+		db.Use(i)
+		if _, err := db.Get(t.Context(), []byte("k")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.Use(use)
+	for i := range 3 {
+		switch {
+		case i == left:
+		case frozen:
+			c.Pause(i)
+		default:
+			c.Kill(i)
+		}
+	}
+	// Those who need the quorum go from member to member meanwhile.
+	ctx, cancel := context.WithCancel(t.Context())
+	wanting := make(chan struct{})
+	go func() {
+		defer close(wanting)
+		for ctx.Err() == nil {
+			_, _ = db.Get(ctx, []byte("k"))
+		}
+	}()
+	get := func() time.Duration {
+		t.Helper()
+		began := time.Now()
+		within, done := context.WithTimeout(store.AllowStale(t.Context()), 5*time.Second)
+		defer done()
+		if kv, err := db.Get(within, []byte("k")); err != nil || string(kv.Value) != "v" {
+			t.Fatalf("after %v: %q, %v", time.Since(began), kv.Value, err)
+		}
+		if !store.AnsweredStale(within) {
+			t.Error("it is not said that the answer may be old")
+		}
+		return time.Since(began)
+	}
+	first, worst := get(), time.Duration(0)
+	for range 40 {
+		worst = max(worst, get())
+		select {
+		case <-time.After(50 * time.Millisecond): // over several rounds of watching
+		case <-t.Context().Done():
+		}
+	}
+	t.Logf("shown after %v, then within %v", first.Round(time.Millisecond), worst.Round(time.Millisecond))
+	// Who is in a hurry is not held up by anybody who waits for a pass.
+	hurry, done := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	began := time.Now()
+	_, err := db.Get(hurry, []byte("k"))
+	took := time.Since(began)
+	done()
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without a quorum: %v", err)
+	}
+	if took > 2*time.Second { // far from the 300 ms, for slow machines
+		t.Errorf("0.3 s of patience became %v", took)
+	}
+	cancel()
+	<-wanting
+	for i := range 3 {
+		switch {
+		case i == left:
+		case frozen:
+			c.Resume(i)
+		default:
+			if err := c.Restart(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	began = time.Now()
+	for _, err = db.Commit(t.Context(), put("again", "v")); err != nil; _, err = db.Commit(t.Context(), put("again", "v")) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("with the quorum back: %v", err)
+		}
+	}
+	t.Logf("written %v after they were back", time.Since(began).Round(time.Millisecond))
+	fresh := store.AllowStale(t.Context())
+	if kv, err := db.Get(fresh, []byte("again")); err != nil || string(kv.Value) != "v" || store.AnsweredStale(fresh) {
+		t.Errorf("with the quorum back: %q, %v, stale %v", kv.Value, err, store.AnsweredStale(fresh))
+	}
+	for i := range 3 {
+		if err := c.Await(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Without a pass, and without a quorum that could give one, nothing can be shown;
+// who asks learns that soon.
+func TestNobodyKnowsUs(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.New(t, 3)
+	users(t, c)
+	o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second}
+	db := open(t, o)
+	c.Pause(0)
+	c.Pause(1)
+	db.Forget()
+	for _, patience := range []time.Duration{time.Second, time.Minute} {
+		ctx, cancel := context.WithTimeout(store.AllowStale(t.Context()), patience)
+		began := time.Now()
+		_, err := db.Get(ctx, []byte("k"))
+		took := time.Since(began)
+		cancel()
+		t.Logf("%v of patience: %v after %v", patience, err, took.Round(time.Millisecond))
+		if err == nil || errors.Is(err, store.ErrNotFound) || took > 5*time.Second { // far from 1 and 3 s, for slow machines
+			t.Errorf("%v of patience: %v after %v", patience, err, took)
+		}
+	}
+	c.Resume(0)
+	c.Resume(1)
+	began := time.Now()
+	for _, err := db.Commit(t.Context(), put("k", "v")); err != nil; _, err = db.Commit(t.Context(), put("k", "v")) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("with the quorum back: %v", err)
+		}
+	}
+}
+
+// A pass that etcd has let go, as when users change, is asked for again: no
+// caller notices, nor does a watch.
+func TestPassRevoked(t *testing.T) {
+	t.Parallel()
+	c := etcdtest.New(t, 1, "--auth-token-ttl=1") // seconds: also of those in use
+	users(t, c)
+	db := open(t, etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second})
+	root, err := c.Client(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for i := range 3 {
+		rev, err := db.Commit(t.Context(), put("k", fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-time.After(1200 * time.Millisecond): // a pass is held on to for the first second
+		case <-t.Context().Done():
+		}
+		if _, err := root.UserChangePassword(t.Context(), "tocsin", "s3cret"); err != nil { // all its passes are void
+			t.Fatal(err)
+		}
+		for change, err := range db.Watch(t.Context(), []byte("k"), rev-1) {
+			if err != nil || string(change.Ops[0].Value) != fmt.Sprint(i) {
+				t.Fatalf("%v, %v", change, err)
+			}
+			break
+		}
+		if kv, err := db.Get(t.Context(), []byte("k")); err != nil || kv.Rev != rev {
+			t.Fatalf("%v, %v", kv, err)
+		}
+	}
+}
