@@ -26,9 +26,6 @@ func (d *DB) Expire() {
 	d.session.lose(errSession)
 }
 
-// Greet asks every member for a pass, as is done every 2 s.
-func (d *DB) Greet() { d.greet() }
-
 // Known returns how many members have given a pass.
 func (d *DB) Known() (n int) {
 	for _, m := range d.members {
