@@ -206,6 +206,7 @@ func (s *started) live(topic string, dialer *websocket.Dialer, header http.Heade
 		}
 	})
 	s.t.Cleanup(func() { ws.Close(); reading.Wait() })
+	until(s.t, "the hub has greeted the page", func() bool { return l.has(`"hello"`) || l.closed() != 0 })
 	return l
 }
 
