@@ -69,8 +69,9 @@ gone() {
 	done
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# A terminal and make both pass a signal on: the second must not end the cleaning.
+trap "trap '' INT TERM; exit 130" INT
+trap "trap '' INT TERM; exit 143" TERM
 
 # answers PORT: whether something listens there.
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
