@@ -192,21 +192,24 @@ func (h *Hub) Open() []string {
 // reason} and closed with CloseRevoked. It returns how many it ended, without
 // waiting for them. match must not call the hub.
 func (h *Hub) End(match func(*Subscriber) bool, reason string) int {
-	h.mu.RLock()
-	var found []*Subscriber
-	for s := range h.subs {
-		if match(s) {
-			found = append(found, s)
-		}
-	}
-	h.mu.RUnlock()
 	n := 0
-	for _, s := range found {
+	for _, s := range h.matching(match) {
 		if s.end(revoked(reason)) {
 			n++
 		}
 	}
 	return n
+}
+
+func (h *Hub) matching(match func(*Subscriber) bool) (found []*Subscriber) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for s := range h.subs {
+		if match(s) {
+			found = append(found, s)
+		}
+	}
+	return found
 }
 
 // EndOwner ends all subscriptions of a revoked session or token, as End does.
@@ -219,16 +222,8 @@ func (h *Hub) EndOwner(owner, reason string) int {
 // nothing of the topic after that. Whoever has no other topic is ended as End
 // does. It returns how many had the topic. match must not call the hub.
 func (h *Hub) EndTopic(topic string, match func(*Subscriber) bool, reason string) int {
-	h.mu.RLock()
-	var found []*Subscriber
-	for s := range h.subs {
-		if match(s) {
-			found = append(found, s)
-		}
-	}
-	h.mu.RUnlock()
 	n := 0
-	for _, s := range found {
+	for _, s := range h.matching(match) {
 		if s.endTopic(topic, reason) {
 			n++
 		}
