@@ -57,7 +57,7 @@ type house struct {
 // newHouse starts a server with ana as the first administrator. It ends with the test.
 func newHouse(t testing.TB, change ...func(*Options)) *house {
 	t.Helper()
-	h := replica(t, mem.Open(mem.Options{MaxOps: 4096}), change...)
+	h := replicaOn(t, mem.Open(mem.Options{MaxOps: 4096}), change...)
 	ctx := context.Background()
 	link, _, err := h.Auth.Bootstrap(ctx)
 	if err != nil {
@@ -74,12 +74,12 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 // another is a second server on the same store, for the same people.
 func (h *house) another(change ...func(*Options)) *house {
 	h.t.Helper()
-	b := replica(h.t, h.db, change...)
+	b := replicaOn(h.t, h.db, change...)
 	b.admin, b.adminBy = h.admin, h.adminBy
 	return b
 }
 
-func replica(t testing.TB, db store.DB, change ...func(*Options)) *house {
+func replicaOn(t testing.TB, db store.DB, change ...func(*Options)) *house {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &house{t: t, db: db, telemetry: &fakeTelemetry{}, chains: &fakeChains{}, drills: &fakeDrills{}, slog: &lockedBuffer{}}

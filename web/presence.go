@@ -28,62 +28,6 @@ type Presence interface {
 	Changes(ctx context.Context) (topics []string, err error)
 }
 
-// hallway is the Presence of one replica alone.
-type hallway struct {
-	mu      sync.Mutex
-	here    map[string]map[string]int // topic -> handle -> how often; bounded by open sockets
-	changed map[string]bool           // bounded by topics that were open
-	wake    chan struct{}             // capacity 1
-}
-
-func newHallway() *hallway {
-	return &hallway{here: map[string]map[string]int{}, changed: map[string]bool{}, wake: make(chan struct{}, 1)}
-}
-
-func (h *hallway) Enter(topic, handle string) (leave func()) {
-	h.step(topic, handle, 1)
-	return sync.OnceFunc(func() { h.step(topic, handle, -1) })
-}
-
-func (h *hallway) step(topic, handle string, by int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.here[topic] == nil {
-		h.here[topic] = map[string]int{}
-	}
-	n := h.here[topic][handle] + by
-	if h.here[topic][handle] = n; n == 0 {
-		delete(h.here[topic], handle)
-	}
-	if len(h.here[topic]) == 0 {
-		delete(h.here, topic)
-	}
-	h.changed[topic] = true
-	select {
-	case h.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (h *hallway) Who(topic string) []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return sortedKeys(h.here[topic])
-}
-
-func (h *hallway) Changes(ctx context.Context) ([]string, error) {
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-h.wake:
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	topics := sortedKeys(h.changed)
-	clear(h.changed)
-	return topics, nil
-}
-
 // leaveGrace is how long somebody who has gone is still shown, ms: whose page is
 // loaded again, or comes back on another replica, was never away.
 const leaveGrace = 5000

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -9,47 +8,13 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/replica"
 	"github.com/tocsin-ops/tocsin/views"
 )
 
-func TestHallway(t *testing.T) {
-	h := newHallway()
-	who := func(want ...string) {
-		t.Helper()
-		if got := h.Who("incident/1"); !slices.Equal(got, want) {
-			t.Errorf("in the room: %v, want %v", got, want)
-		}
-	}
-	who()
-	ana, again, bo := h.Enter("incident/1", "ana"), h.Enter("incident/1", "ana"), h.Enter("incident/1", "bo")
-	other := h.Enter("incident/2", "ana")
-	who("ana", "bo")
-	ana()
-	ana() // leaving twice is leaving once
-	who("ana", "bo")
-	again()
-	who("bo")
-	if got, err := h.Changes(t.Context()); err != nil || !slices.Equal(got, []string{"incident/1", "incident/2"}) {
-		t.Error(got, err)
-	}
-	bo()
-	other()
-	if got, _ := h.Changes(t.Context()); !slices.Equal(got, []string{"incident/1", "incident/2"}) {
-		t.Error(got)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := h.Changes(ended); err == nil {
-		t.Error("no error of an ended context")
-	}
-	if len(h.here) != 0 {
-		t.Errorf("kept: %v", h.here)
-	}
-}
-
 // Nobody flickers: who comes back within the grace was never away.
 func TestGraceOfLeaving(t *testing.T) {
-	p, now := newHallway(), int64(1000)
+	p, now := replica.NewPresence(), int64(1000)
 	a := newAttendance(p, func() int64 { return now })
 	at := func(ms int64, want string) {
 		t.Helper()

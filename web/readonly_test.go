@@ -44,7 +44,7 @@ func (b *broken) Commit(ctx context.Context, txn store.Txn) (int64, error) {
 func brokenHouse(t *testing.T, change func(*Options, *broken)) (*house, *broken, int64) {
 	h := newHouse(t)
 	cut := &broken{DB: h.db}
-	b := replica(t, cut, func(o *Options) { change(o, cut) })
+	b := replicaOn(t, cut, func(o *Options) { change(o, cut) })
 	b.admin, b.adminBy = h.admin, h.adminBy
 	n := h.declare(incident.Declare{Title: "Bridge"})
 	b.reaches(h.Log.Size() - 1)

@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/intake"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
 	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/replica"
 	"github.com/tocsin-ops/tocsin/internal/room"
 )
 
@@ -155,7 +156,7 @@ func New(o Options) *Server {
 		s.Replication = func() Replication { return Replication{} }
 	}
 	if s.Presence == nil {
-		s.Presence = newHallway()
+		s.Presence = replica.NewPresence()
 	}
 	s.people = newAttendance(s.Presence, s.now)
 	s.echo.HideBanner, s.echo.HidePort = true, true

@@ -24,6 +24,9 @@ type Presence struct {
 	changed map[string]bool                // topics, since Changes was last asked; bounded by the number of topics
 }
 
+// NewPresence returns the presence of one replica alone, which tells nobody.
+func NewPresence() *Presence { return newPresence(func() {}) }
+
 func newPresence(nudge func()) *Presence {
 	return &Presence{
 		nudge: nudge, wake: make(chan struct{}, 1),
