@@ -1,11 +1,7 @@
-// Command desktop is Tocsin as a program with a window, for one person on one
-// machine: it runs internal/app on a free loopback port, with its data in the
-// user's configuration directory, and shows it in one Wails window. The window
-// is a browser at that port and nothing else: the program gives the page no Go
-// method, holds no rule of its own, and ends when the window closes.
+// Command desktop is Tocsin as a program with a window. What it shows, which room, and when it calls for attention is decided by internal/desk; here is
+// its Shell: one window that is a browser at desk's address and at no other, the menu, files, paper, where the window stands, and (in native) what the
+// desktop around it does. The program gives the page no Go method and holds no rule of its own.
 //
-// It is built with the tags desktop, production and, on Linux, webkit2_41
-// (make desktop); without them the program is a stub, so that everybody else
-// builds without GTK. The tagged build has no tests in CI yet: it is looked at
-// by hand, under Xvfb.
+// It is built with the tags desktop, production and, on Linux, webkit2_41 (make desktop); without them the program is a stub, so that everybody else
+// builds without GTK. The window itself is tested under Xvfb by internal/e2e; what needs no window is tested here.
 package main

@@ -212,9 +212,12 @@ func (h *Hub) matching(match func(*Subscriber) bool) (found []*Subscriber) {
 	return found
 }
 
-// EndOwner ends all subscriptions of a revoked session or token, as End does.
+// Aside, after the name of an owner, is who lives by the same session while nobody looks: a program that keeps pages.
+const Aside = "/aside"
+
+// EndOwner ends all subscriptions of a revoked session or token, those aside too, as End does.
 func (h *Hub) EndOwner(owner, reason string) int {
-	return h.End(func(s *Subscriber) bool { return s.Owner == owner }, reason)
+	return h.End(func(s *Subscriber) bool { return s.Owner == owner || s.Owner == owner+Aside }, reason)
 }
 
 // EndTopic ends one topic of the subscriptions that match: each is sent {"type":

@@ -157,7 +157,8 @@ func undo(a *Action) string {
 		Label   string         `json:"label"`
 		Command string         `json:"command"`
 		Args    map[string]any `json:"args"`
-	}{a.Label, a.Command, a.Args})
+		Post    string         `json:"post,omitempty"`
+	}{a.Label, a.Command, a.Args, a.Post})
 	if err != nil {
 		return ""
 	}
@@ -236,3 +237,12 @@ func either(s, other string) string {
 func float(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 
 func lines(parts []string) string { return strings.Join(parts, "\n") }
+
+// firstLine is what a place with one line shows of a text; an ellipsis says that more follows.
+func firstLine(text string) string {
+	line, more, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if strings.TrimSpace(more) != "" {
+		line = strings.TrimRight(line, " .,;:") + " …"
+	}
+	return line
+}

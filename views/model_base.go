@@ -4,7 +4,7 @@ package views
 type Base struct {
 	Title  string   // title of the page, without the product's name
 	Site   string   // name of the organisation or installation; "" prints nothing
-	Nav    string   // current entry of the navigation: board incidents chains signals people sources tokens log drills me; "" = none
+	Nav    string   // current entry of the navigation: board incidents queue triage signals oncall, chains detectors wallets log, policies maintenance drills learning, people sources tokens; "" = none
 	Person Person   // who looks; the zero Person is nobody signed in (sign-in, error pages) or a wall token
 	Topics []Topic  // live topics of this page with the position it was rendered at; empty = the page is not live
 	Drill  bool     // the whole page is a drill: hatched edge and the word
@@ -51,11 +51,15 @@ type Action struct {
 	Label   string         // verb on the button
 	Command string         // command name as in the API: complete_task, approve_update, ...; "" = a link, see Href
 	Args    map[string]any // arguments of the command; the value "@me" becomes the viewer's handle in the browser
+	Post    string         // when Command is empty: local address to post to
 	On      int64          // number of the incident the command goes to; 0 = the incident of the page
 	Href    string         // when Command is empty: local address to go to
 	Ask     string         // a question to confirm first; "" = act at once
 	Need    string         // argument that the question asks for in words; "" = a plain yes is enough
 	Undo    *Action        // inverse command offered in the confirmation toast; nil = no inverse
+	Said    string         // what the confirmation toast says; "" = "Label: done." if there is an Undo, else nothing
+	Only    []string       // handles whom it is shown to, by the browser; none = everybody
+	But     []string       // handles whom it is not shown to, by the browser
 	Tone    string         // "" plain, "main" the thing to do, "grave" hard to take back
 }
 

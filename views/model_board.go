@@ -35,6 +35,17 @@ type BoardIncidents struct {
 type BoardSignals struct {
 	Signals []Signal // worst first
 	More    int      // how many are not shown
+	Silence Silence
+}
+
+// Silence is what keeps signals quiet now, and what will within a day. The zero Silence is drawn as nothing.
+type Silence struct {
+	Windows int    // maintenance windows that are active
+	Until   int64  // when the last of them ends, unix ms
+	Signals int    // open signals that they keep quiet
+	Snoozed int    // open signals that a person keeps quiet
+	Next    string // name of the window that begins next within 24 h, "" = none does
+	NextAt  int64  // unix ms
 }
 
 // Recent tells what was. Region id: board-recent.
@@ -68,6 +79,7 @@ type Chain struct {
 	SparkOf  string    // what the line shows: "block interval, last 60 blocks"
 	Metrics  []Metric  // 4 to 6 figures, fixed order
 	Nodes    []Node    // fixed order
+	Voices   string    // says that nodes are of one operator, so that they confirm nothing for each other; "" when each is of its own
 	Incident int64     // number of the open incident on it, 0 = none
 	Drill    bool      // the values are injected by a drill
 	Href     string    // page with more, "" = none
@@ -93,7 +105,11 @@ type Node struct {
 	Lag     int64  // blocks behind the best, 0 = none
 	Peers   int    // -1 = not offered
 	Client  string // "geth 1.17.8", "" = unknown
-	Says    string // sentence when not up: "connection refused"; never a URL with credentials
+	// Networks says how its peers are spread: "18 peer networks", with the largest one's share where it is half or more; "" = it does not tell.
+	Networks string
+	// Operator is who runs it, when another node of the chain is of the same; else "".
+	Operator string
+	Says     string // sentence when not up: "connection refused"; never a URL with credentials
 }
 
 // Signal is one finding in a list.
@@ -113,6 +129,14 @@ type Signal struct {
 	Count        int      // repeats
 	Incident     int64    // attached to, 0 = none
 	IncidentName string   // "#42 Nomad bridge ..." title of that incident
+	Certainty    string   // how far it is confirmed: "seen by 2 nodes", "seen by one node only" ...; "" = says nothing
+	Doubtful     bool     // held back or weak: not confirmed
+	Weak         bool     // below the threshold: for review, it alarms nobody
+	Why          string   // in a room: the grouping rule that joined it, "" = none did
+	Quiet        string   // why it declares nothing and pages nobody for now, "" = it does
+	Plain        bool     // its own page is not linked
+	Detector     string   // name of the detector of our own that raised it, "" = sent from outside
+	Verdict      Verdict  // what people said of it
 	Links        []Link   // generator, dashboard
 	Drill        bool     // drill
 	Actions      []Action // detach, attach, declare
@@ -136,6 +160,7 @@ type Chart struct {
 	Low     float64 // lower edge of the ordinary band
 	High    float64 // upper edge of the ordinary band; Low == High = no band
 	Alt     string  // one sentence for people who cannot see it
+	Says    string  // sentence below, "" = none
 }
 
 // WallPage is /wall. Topics: wall, chains.

@@ -44,7 +44,14 @@ type MePage struct {
 	Sessions  []Session // newest first
 	CodesLeft int       // unused recovery codes
 	NewCodes  []string  // codes just made, shown once; empty = none
+	Link      *OwnLink  // sign-in link just made, shown once; nil = none
 	Problem   string    // refusal, "" = none
+}
+
+// OwnLink is a link by which a person signs in on another device of theirs.
+type OwnLink struct {
+	URL   string
+	Until int64 // unix ms
 }
 
 // Passkey is one passkey.
@@ -118,11 +125,13 @@ type TokenRow struct {
 // SourcesPage is /sources.
 type SourcesPage struct {
 	Base
-	Sources []SourceRow // by name
-	Kinds   []Choice    // kinds of source
-	New     *NewSource  // the source just made with its key, shown once; nil = none
-	BaseURL string      // outside address of this server, without trailing slash
-	Problem string      // refusal, "" = none
+	Sources  []SourceRow // by name
+	Kinds    []Choice    // kinds of source
+	New      *NewSource  // the source just made with its key, shown once; nil = none
+	Pace     Pace        // what was typed for a heartbeat
+	Watchdog Watchdog    // the heartbeats that go out
+	BaseURL  string      // outside address of this server, without trailing slash
+	Problem  string      // refusal, "" = none
 }
 
 // SourceRow is one source of signals.
@@ -136,6 +145,8 @@ type SourceRow struct {
 	Refused int64  // messages refused
 	Open    int    // open signals
 	Revoked int64  // unix ms, 0 = valid
+	State   string // of a heartbeat: new, alive, waiting, late, dead, failing
+	Problem string // newest problem of a delivery, "" = none
 }
 
 // NewSource carries a key that is shown once.
@@ -159,6 +170,22 @@ type ChainsPage struct {
 	Chains  Chains     // region chains
 	Form    ChainForm  // the form "add a chain"
 	Removed []ChainRef // chains switched off, newest first
+	// Operators are who runs the nodes of the chains that were added in the page (POST /chains/{id}/operators).
+	Operators []Operators
+}
+
+// Operators are who runs the nodes of a chain.
+type Operators struct {
+	ID    string // slug
+	Name  string // name
+	Nodes []Operator
+}
+
+// Operator is who runs a node.
+type Operator struct {
+	Node string // name of the node
+	Said string // what somebody said, "" = nobody did
+	Is   string // what it counts as: Said, else what the address tells
 }
 
 // ChainRef names a chain in a list of settings.
@@ -169,10 +196,12 @@ type ChainRef struct {
 
 // ChainForm is the form "add a chain" (POST /chains; the address is tested by POST /chains/test).
 type ChainForm struct {
-	Name    string     // what was typed, "" = taken from what the node says
-	URLs    []string   // addresses typed, one per node
-	Result  *ChainTest // result of the last test; nil = not tested
-	Problem string     // refusal, "" = none
+	Name string   // what was typed, "" = taken from what the node says
+	URLs []string // addresses typed, one per node
+	// Operators are who runs them, in the same order; "" or too few = taken from the address.
+	Operators []string
+	Result    *ChainTest // result of the last test; nil = not tested
+	Problem   string     // refusal, "" = none
 }
 
 // ChainTest is what a node answered when its address was tested. The JSON of POST /chains/test has the same
@@ -251,6 +280,7 @@ type DrillsPage struct {
 	Scenarios []Scenario // what can be played
 	Running   *Running   // nil = none
 	Problem   string     // refusal, "" = none
+	MayPage   bool       // one may page people for real
 }
 
 // Scenario is one drill that can be played.
@@ -271,6 +301,7 @@ type Running struct {
 	Speed    string // "60 times"
 	Incident int64  // number, 0 = none yet
 	Done     int    // per cent
+	Out      bool   // people are paged for real
 }
 
 // ErrorPage is any refusal of a whole page, 404 included.

@@ -8,6 +8,8 @@ type IncidentPage struct {
 	Strip     Strip         // region incident-strip
 	Facts     Facts         // region incident-facts
 	Waiting   Waiting       // region waiting
+	Paging    Paging        // region paging
+	Impact    Impact        // region impact
 	Timeline  Timeline      // container timeline
 	Charts    Charts        // region charts
 	Chains    []Chain       // pinned chain cards, regions chain-<id> of topic chains
@@ -15,8 +17,9 @@ type IncidentPage struct {
 	Tasks     Tasks         // region tasks
 	Roles     Roles         // region roles
 	Links     Links         // region links
+	Addresses Addresses     // region addresses
+	Precedent Precedent     // region precedent
 	Comms     Comms         // region comms
-	Mine      []Action      // phone, while nobody commands: "I have it", "Not me" (page, not region: may depend on the viewer)
 	Commands  []CommandHint // grammar of the composer, for the help list and the palette
 	People    []Candidate   // people who can be named (palette, phone buttons)
 	Presence  Presence      // region in-the-room
@@ -50,9 +53,13 @@ type Strip struct {
 	Commander  string   // display name of the commander, "" = vacant
 	Deputy     string   // display name of the deputy, "" = vacant
 	Vacant     []string // names of roles that should be held and are not
+	Score      string   // how bad it is, 0..100: "84", "62+" when not all is known; "" = not known
+	Cost       string   // what a minute costs: "$2,000"; "" = not known
+	Assumed    bool     // Cost is assumed, not measured
 	Trend      string   // "" unknown, "worse", "same", "better"
 	TrendText  string   // why: "outflow falling since 22:41"; "" = none
 	MergedInto int64    // number of the incident this one was merged into, 0 = not merged
+	Held       Held     // who was paged and has it, or that nobody has
 	Actions    []Action // what can be done with the whole incident once it is over: review done, reopen
 }
 
@@ -106,11 +113,12 @@ type Timeline struct {
 type Entry struct {
 	Offset    int64     // global log offset of the event
 	At        int64     // unix ms
+	WrittenAt int64     // unix ms: a note that arrived later than it was written; 0 = when it arrived
 	Actor     string    // display name: "Ana Ruiz", "Alertmanager eu-1", "Tocsin"
 	ActorKind string    // person, token, source, system
 	Handle    string    // person's handle, "" when not a person
 	Role      string    // role the actor held then: commander, comms ...; "" = none
-	Kind      string    // note decision severity status role task update signal link declared resolved merged redaction other
+	Kind      string    // note decision severity status role task update signal link declared resolved merged redaction paging triage impact other
 	Text      string    // the sentence: a person's own words, or what the system says happened
 	Reason    string    // reason or second line, "" = none
 	From      string    // previous value for severity and status, "" = none
@@ -190,6 +198,43 @@ type Links struct {
 	Links  []Link // in order of addition
 }
 
+// Addresses lists the addresses and transactions that the incident is about. Region id: addresses.
+type Addresses struct {
+	Number       int64         // incident number
+	Moved        bool          // merged into another incident: nothing more is written here
+	Addresses    []Address     // in order of addition
+	Transactions []Transaction // in order of addition
+	More         int           // that are not shown
+	Suggested    []Suggestion  // addresses that attached signals name, at most 5
+}
+
+// Address is one address of the incident.
+type Address struct {
+	ID        string  // "A1"
+	Chain     string  // id of the chain
+	ChainName string  // words
+	Address   string  // whole
+	Kind      string  // victim attacker ours exchange mixer bridge contract other
+	Label     string  // "" = none
+	Remove    *Action // take it off the list; nil = not offered
+}
+
+// Transaction is one transaction of the incident.
+type Transaction struct {
+	ID        string  // "X1"
+	ChainName string  // words
+	Tx        string  // whole
+	Note      string  // "" = none
+	Remove    *Action // take it off the list; nil = not offered
+}
+
+// Suggestion is an address that could be put on the list.
+type Suggestion struct {
+	ChainName string // words
+	Address   string // whole
+	Add       Action // put it there
+}
+
 // Comms is the bottom line: one line per audience. Region id: comms.
 type Comms struct {
 	Number int64          // incident number
@@ -256,6 +301,8 @@ type IncidentRow struct {
 	ResolvedAt int64    // unix ms, 0 = open
 	Commander  string   // display name, "" = vacant
 	Chains     []string // chain names
+	Held       Held     // who was paged and has it, or that nobody has
+	Claimed    string   // display name of who claimed it in its queue, "" = nobody
 	Signals    int      // open signals
 	NextDueAt  int64    // next update due, unix ms, 0 = none
 	LastAt     int64    // time of the last event, unix ms

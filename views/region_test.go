@@ -36,6 +36,8 @@ func regions() map[string]templ.Component {
 		views.RegionWallOthers:     views.WallOthersRegion(fill[views.WallOthers](plain)),
 		views.RegionWallSummary:    views.WallSummaryRegion(fill[views.WallSummary](plain)),
 		views.RegionStrip:          views.StripRegion(fill[views.Strip](plain)),
+		views.RegionImpact:         views.ImpactRegion(fill[views.Impact](plain)),
+		views.RegionImpactWhole:    views.ImpactWholeRegion(fill[views.Impact](plain)),
 		views.RegionFacts:          views.FactsRegion(fill[views.Facts](plain)),
 		views.RegionWaiting:        views.WaitingRegion(fill[views.Waiting](plain)),
 		views.RegionTimeline:       views.TimelineRegion(fill[views.Timeline](plain)),
@@ -45,9 +47,12 @@ func regions() map[string]templ.Component {
 		views.RegionTasks:          views.TasksRegion(fill[views.Tasks](plain)),
 		views.RegionRoles:          views.RolesRegion(fill[views.Roles](plain)),
 		views.RegionLinks:          views.LinksRegion(fill[views.Links](plain)),
+		views.RegionAddresses:      views.AddressesRegion(fill[views.Addresses](plain)),
 		views.RegionPresence:       views.PresenceRegion(fill[views.Presence](plain)),
 		views.RegionReadOnly:       views.ReadOnlyRegion(fill[views.ReadOnly](plain)),
 		views.RegionComms:          views.CommsRegion(fill[views.Comms](plain)),
+		views.RegionPrecedent:      views.PrecedentRegion(fill[views.Precedent](plain)),
+		views.RegionQueue:          views.QueueRegion(fill[views.CostQueue](plain)),
 		views.RegionStatus:         views.StatusRegion(fill[views.StatusBody](plain)),
 	}
 }
@@ -85,7 +90,7 @@ func TestPageEmbedsItsRegionsByteForByte(t *testing.T) {
 	for _, c := range []templ.Component{
 		views.StripRegion(room.Strip), views.FactsRegion(room.Facts), views.WaitingRegion(room.Waiting), views.TimelineRegion(room.Timeline),
 		views.ChartsRegion(room.Charts), views.ChainRegion(room.Chains[0]), views.RoomSignalsRegion(room.Signals), views.TasksRegion(room.Tasks),
-		views.RolesRegion(room.Roles), views.LinksRegion(room.Links), views.CommsRegion(room.Comms), views.PresenceRegion(room.Presence), views.ReadOnlyRegion(room.Held), views.EntryRegion(room.Timeline.Entries[0]),
+		views.RolesRegion(room.Roles), views.LinksRegion(room.Links), views.AddressesRegion(room.Addresses), views.CommsRegion(room.Comms), views.PresenceRegion(room.Presence), views.PrecedentRegion(room.Precedent), views.ReadOnlyRegion(room.Held), views.EntryRegion(room.Timeline.Entries[0]),
 	} {
 		if text := render(t, c); !strings.Contains(page, text) {
 			t.Errorf("the room does not contain this region as it is pushed:\n%s", text)
@@ -133,6 +138,7 @@ func TestEmptyRegionsKeepTheirPlace(t *testing.T) {
 		views.RegionBoardSignals: views.BoardSignalsRegion(views.BoardSignals{}), views.RegionChains: views.ChainsRegion(views.Chains{}),
 		views.RegionWallIncident: views.WallIncidentRegion(views.WallIncident{}), views.RegionWallOthers: views.WallOthersRegion(views.WallOthers{}),
 		views.RegionWaiting: views.WaitingRegion(views.Waiting{}), views.RegionTasks: views.TasksRegion(views.Tasks{}), views.RegionCharts: views.ChartsRegion(views.Charts{}),
+		views.RegionPrecedent: views.PrecedentRegion(views.Precedent{}), views.RegionQueue: views.QueueRegion(views.CostQueue{}),
 		views.RegionPresence: views.PresenceRegion(views.Presence{}), views.RegionReadOnly: views.ReadOnlyRegion(views.ReadOnly{}),
 		views.RegionComms: views.CommsRegion(views.Comms{}), views.RegionTimeline: views.TimelineRegion(views.Timeline{}), views.RegionStatus: views.StatusRegion(views.StatusBody{}),
 	} {

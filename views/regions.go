@@ -12,6 +12,7 @@ const (
 	RegionBoardIncidents = "board-incidents" // BoardIncidents
 	RegionBoardSignals   = "board-signals"   // BoardSignals
 	RegionBoardRecent    = "board-recent"    // Recent
+	RegionQueues         = "queues"          // Queues (page /queues)
 	RegionSignals        = "signals"         // SignalList (page /signals; Show=open is what is pushed)
 
 	// topic chains
@@ -32,8 +33,12 @@ const (
 	RegionTasks       = "tasks"          // Tasks
 	RegionRoles       = "roles"          // Roles
 	RegionLinks       = "links"          // Links
+	RegionAddresses   = "addresses"      // Addresses
 	RegionComms       = "comms"          // Comms
 	RegionPresence    = "in-the-room"    // Presence
+	RegionPaging      = "paging"         // Paging
+	RegionImpact      = "impact"         // Impact
+	RegionImpactWhole = "impact-whole"   // Impact, on the page /incidents/{n}/impact
 
 	// topic status (served on /status/live)
 	RegionStatus = "status" // StatusBody

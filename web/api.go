@@ -29,6 +29,13 @@ type apiIncidentDoc struct {
 	Tasks         []apiTask           `json:"tasks"`
 	Updates       []apiUpdate         `json:"updates"`
 	Links         []apiLink           `json:"links"`
+	Addresses     []apiAddress        `json:"addresses"`
+	Transactions  []apiTransaction    `json:"transactions"`
+	Category      string              `json:"category,omitempty"`
+	Facts         []apiFact           `json:"facts"`
+	Impact        *apiImpact          `json:"impact"`
+	Triage        *apiTriage          `json:"triage"`
+	Paging        apiPaging           `json:"paging"`
 	ImpactBeganAt *string             `json:"impact_began_at"`
 	DetectedAt    *string             `json:"detected_at"`
 	DeclaredAt    *string             `json:"declared_at"`
@@ -76,11 +83,26 @@ type apiLink struct {
 	Title string `json:"title,omitempty"`
 }
 
-func newAPIIncident(st incident.State) apiIncidentDoc {
+type apiAddress struct {
+	ID      string `json:"id"`
+	Chain   string `json:"chain"`
+	Address string `json:"address"`
+	Kind    string `json:"kind"`
+	Label   string `json:"label,omitempty"`
+}
+
+type apiTransaction struct {
+	ID    string `json:"id"`
+	Chain string `json:"chain"`
+	Tx    string `json:"tx"`
+	Note  string `json:"note,omitempty"`
+}
+
+func newAPIIncident(st incident.State, now int64) apiIncidentDoc {
 	d := apiIncidentDoc{
 		Number: st.Number, ID: st.ID, Title: st.Title, Summary: st.Summary, Severity: string(st.Severity), Status: string(st.Status), Drill: st.Drill,
 		Components: nonNil(st.Components), Chains: nonNil(st.Chains), Roles: map[string][]string{}, Signals: []apiAttached{}, Tasks: []apiTask{},
-		Updates: []apiUpdate{}, Links: []apiLink{}, ImpactBeganAt: maybeTime(st.ImpactBeganAt), DetectedAt: maybeTime(st.DetectedAt),
+		Updates: []apiUpdate{}, Links: []apiLink{}, Addresses: []apiAddress{}, Transactions: []apiTransaction{}, ImpactBeganAt: maybeTime(st.ImpactBeganAt), DetectedAt: maybeTime(st.DetectedAt),
 		DeclaredAt: maybeTime(st.DeclaredAt), ResolvedAt: maybeTime(st.ResolvedAt), Validation: st.Validation, MergedInto: st.MergedInto, Position: st.Position,
 	}
 	for _, r := range st.Roles {
@@ -98,6 +120,13 @@ func newAPIIncident(st incident.State) apiIncidentDoc {
 	for _, l := range st.Links {
 		d.Links = append(d.Links, apiLink{ID: l.ID, URL: l.URL, Title: l.Title})
 	}
+	for _, a := range st.Addresses {
+		d.Addresses = append(d.Addresses, apiAddress{ID: a.ID, Chain: a.Chain, Address: a.Address, Kind: string(a.Kind), Label: a.Label})
+	}
+	for _, x := range st.Transactions {
+		d.Transactions = append(d.Transactions, apiTransaction{ID: x.ID, Chain: x.Chain, Tx: x.Tx, Note: x.Note})
+	}
+	d.judged(st, now)
 	return d
 }
 
@@ -186,7 +215,7 @@ func (s *Server) apiIncident(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, newAPIIncident(st))
+	return c.JSON(http.StatusOK, newAPIIncident(st, s.now()))
 }
 
 func (s *Server) apiEvents(c *call) error {

@@ -23,6 +23,16 @@ func Built() bool {
 	return err == nil
 }
 
+// File is a file of dist by its name, as it is; ok is false when there is none.
+func File(name string) (mime string, body []byte, ok bool) {
+	mime, known := mimes[path.Ext(name)]
+	if !known {
+		return "", nil, false
+	}
+	body, err := fs.ReadFile(dist, path.Join("assets/dist", path.Clean("/"+name)))
+	return mime, body, err == nil
+}
+
 var mimes = map[string]string{
 	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".woff2": "font/woff2",
 	".png": "image/png", ".json": "application/json", ".webmanifest": "application/manifest+json",

@@ -15,14 +15,19 @@ const copies = [
   [join(fonts, "inter/files/inter-latin-ext-wght-normal.woff2"), "inter-ext.woff2"],
   [join(fonts, "jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2"), "mono.woff2"],
   [join(src, "favicon.svg"), "favicon.svg"],
+  [join(src, "manifest.webmanifest"), "manifest.webmanifest"],
 ];
 
 const options = {
   entryPoints: {
     app: join(src, "js/app.js"),
     status: join(src, "js/status.js"),
+    sw: join(src, "js/sw.js"),
     style: join(src, "css/app.css"),
     public: join(src, "css/status.css"),
+    page: join(src, "css/page.css"),
+    desk: join(src, "js/desk.js"),
+    window: join(src, "css/desk.css"),
   },
   outdir: dist,
   bundle: true,
@@ -32,7 +37,7 @@ const options = {
   external: ["*.woff2"],
   legalComments: "eof",
   logLevel: "warning",
-  // style.css -> app.css and public.css -> status.css, so that script and style share a name.
+  // style.css -> app.css, public.css -> status.css and window.css -> desk.css, so that script and style share a name.
   plugins: [{
     name: "names",
     setup(build) {
@@ -40,7 +45,9 @@ const options = {
         if (result.errors.length) return;
         await copyFile(join(dist, "style.css"), join(dist, "app.css"));
         await copyFile(join(dist, "public.css"), join(dist, "status.css"));
+        await copyFile(join(dist, "window.css"), join(dist, "desk.css"));
         await rm(join(dist, "style.css"));
+        await rm(join(dist, "window.css"));
         await rm(join(dist, "public.css"));
       });
     },

@@ -155,7 +155,7 @@ func (c *call) wantsJSON() bool { return wantsJSON(c.Request()) }
 
 func wantsJSON(r *http.Request) bool {
 	p := r.URL.Path
-	if strings.HasPrefix(p, "/api/") || strings.HasPrefix(p, "/v2/") || strings.HasPrefix(p, "/prometheus/") || strings.HasPrefix(p, "/charts/") ||
+	if strings.HasPrefix(p, "/api/") || strings.HasPrefix(p, "/v2/") || strings.HasPrefix(p, "/v1/") || strings.HasPrefix(p, "/prometheus/") || strings.HasPrefix(p, "/charts/") ||
 		strings.HasPrefix(p, "/ledger/") || p == "/metrics" || p == "/live" || p == "/status/live" {
 		return true
 	}

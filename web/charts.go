@@ -32,6 +32,7 @@ var chartKinds = map[string]chartKind{
 	"chain/lag":      {title: "Blocks behind, by node", unit: "blocks", expr: `tocsin_chain_node_lag_blocks{chain="%s"}`, legend: "node", metric: "tocsin_chain_node_lag_blocks", alt: "Blocks each node is behind the best, over the last hour"},
 	"chain/reorg":    {title: "Reorg depth", unit: "blocks", expr: `max by (chain) (max_over_time(tocsin_chain_reorg_depth{chain="%[1]s"}[1m])) or max by (chain) (tocsin_chain_head_height{chain="%[1]s"}) * 0`, legend: "chain", metric: "tocsin_chain_reorg_depth", alt: "Depth of reorganisations over the last hour"},
 	"chain/fee":      {title: "Base fee", unit: "gwei", expr: `tocsin_chain_base_fee_gwei{chain="%s"}`, legend: "chain", metric: "tocsin_chain_base_fee_gwei", alt: "Base fee over the last hour"},
+	"chain/attack":   {title: "Cost of an attack", unit: "USD", expr: `tocsin_chain_attack_cost_usd{chain="%s"}`, legend: "chain", metric: "tocsin_chain_attack_cost_usd", alt: "What as many blocks as there are confirmations cost by rented hash power, over the last hour"},
 	"bridge/outflow": {title: "Outflow in 5 min", unit: "% of value", expr: `tocsin_bridge_outflow_ratio{bridge="%s"} * 100`, legend: "bridge", metric: "tocsin_bridge_outflow_ratio", scale: 100, alt: "Share of the bridge's value that left in five minutes, over the last hour"},
 	"bridge/tvl":     {title: "Value locked", unit: "M$", expr: `tocsin_bridge_tvl_usd{bridge="%s"} / 1e6`, legend: "bridge", metric: "tocsin_bridge_tvl_usd", scale: 1e-6, alt: "Value locked in the bridge over the last hour"},
 }
@@ -51,6 +52,13 @@ func chartOf(id string) (chartKind, string, bool) {
 }
 
 func (s *Server) chart(id string) (views.Chart, bool) {
+	if strings.HasPrefix(id, aheadBefore) {
+		o, ok := s.outlook(id)
+		if !ok {
+			return views.Chart{}, false
+		}
+		return presentAheadChart(o), true
+	}
 	k, subject, ok := chartOf(id)
 	if !ok {
 		return views.Chart{}, false
@@ -70,6 +78,10 @@ func (s *Server) incidentCharts(st incident.State) []views.Chart {
 		}
 		ids = append(ids, id)
 	}
+	own, near := s.aheadCharts(st)
+	for _, id := range own {
+		add(id)
+	}
 	for _, g := range st.Signals {
 		switch g.Kind {
 		case "bridge_drain":
@@ -77,12 +89,17 @@ func (s *Server) incidentCharts(st incident.State) []views.Chart {
 			add("bridge/" + g.Subject + "/tvl")
 		case "reorg":
 			add("chain/" + g.Chain + "/reorg")
-		case "lag", "halted", "divergence":
+		case "attack", "headers_only":
+			add("chain/" + g.Chain + "/attack")
+		case "lag", "halted", "divergence", "eclipse":
 			add("chain/" + g.Chain + "/lag")
 		}
 		if len(ids) >= 4 {
 			break
 		}
+	}
+	for _, id := range near {
+		add(id)
 	}
 	for _, c := range st.Chains {
 		add("chain/" + c + "/interval")
@@ -102,6 +119,7 @@ type chartDoc struct {
 	T      []int64       `json:"t"`
 	Series []chartValues `json:"series"`
 	Unit   string        `json:"unit"`
+	Ahead  *chartAhead   `json:"ahead,omitempty"`
 }
 
 type chartValues struct {
@@ -122,6 +140,13 @@ func (s *Server) chartSeries(c *call) error {
 const chartPoints = 240
 
 func (s *Server) chartData(ctx context.Context, id string, now time.Time) (chartDoc, error) {
+	if strings.HasPrefix(id, aheadBefore) {
+		o, ok := s.outlook(id)
+		if !ok {
+			return chartDoc{}, errNoPage
+		}
+		return newAheadDoc(o), nil
+	}
 	k, subject, ok := chartOf(id)
 	if !ok {
 		return chartDoc{}, errNoPage

@@ -57,7 +57,7 @@ func TestSamplesReachThePage(t *testing.T) {
 // TestChartsOfAnIncident: the one that matters first, at most four.
 func TestChartsOfAnIncident(t *testing.T) {
 	h := newHouse(t)
-	h.chains.list = []ChainSetting{{ID: "eth", Name: "Ethereum"}}
+	h.chains.set(ChainSetting{ID: "eth", Name: "Ethereum"})
 	g := snapshot(h.fire("chains", signal.Observation{Kind: "reorg", Subject: "eth", Chain: "eth"}))
 	bad := g
 	bad.ID, bad.Kind, bad.Chain = "x-1", "lag", "../../etc"

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,13 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/feedback"
+	"github.com/tocsin-ops/tocsin/internal/grouping"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/intake"
+	"github.com/tocsin-ops/tocsin/internal/maintenance"
+	"github.com/tocsin-ops/tocsin/internal/notify"
+	"github.com/tocsin-ops/tocsin/internal/oncall"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/store"
@@ -41,7 +47,8 @@ var statuses = map[string]int{
 	auth.CodeBadCode: 401, auth.CodeBadPasskey: 401, auth.CodeHandleTaken: 409, auth.CodeUnknownPerson: 404,
 	auth.CodeUnknownToken: 404, auth.CodeUnknown: 404, auth.CodeBusy: 409,
 	"cross_origin": 403, "form_expired": 403, "not_found": 404, "not_acceptable": 406, "body_too_large": 413, "body_broken": 400, "bad_json": 400,
-	"backup_busy": 409, "bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503, codeReadOnly: 503, "behind": 503,
+	"backup_busy": 409, "beat_busy": 409, "already_undone": 409, "not_newest": 409, "bad_id": 400, "id_used": 409, "method": 405, "unavailable": 503, codeReadOnly: 503, "behind": 503,
+	oncall.CodeNotYours: 403, oncall.CodeNameTaken: 409, oncall.CodeInUse: 409, oncall.CodeChanged: 409,
 	incident.CodeUnknownCommand: 422,
 }
 
@@ -90,6 +97,11 @@ func describe(err error) (p problem, known bool) {
 	var (
 		ar *auth.Refusal
 		ir *incident.Refusal
+		fr *feedback.Refusal
+		mr *maintenance.Refusal
+		gr *grouping.Refusal
+		or *oncall.Refusal
+		nr *notify.Refusal
 		he *echo.HTTPError
 	)
 	switch {
@@ -102,6 +114,25 @@ func describe(err error) (p problem, known bool) {
 	case errors.As(err, &ir):
 		p.Code, p.Detail, p.Status, known = ir.Code, ir.Sentence, http.StatusUnprocessableEntity, true
 		if st, ok := statuses[ir.Code]; ok {
+			p.Status = st
+		}
+	case errors.As(err, &mr):
+		p.Code, p.Detail, p.Status, known = mr.Code, mr.Sentence, cmp.Or(statuses[mr.Code], http.StatusUnprocessableEntity), true
+	case errors.As(err, &gr):
+		p.Code, p.Detail, p.Status, known = gr.Code, gr.Sentence, cmp.Or(statuses[gr.Code], http.StatusUnprocessableEntity), true
+	case errors.As(err, &fr):
+		p.Code, p.Detail, p.Status, known = fr.Code, fr.Sentence, http.StatusUnprocessableEntity, true
+		if st, ok := statuses[fr.Code]; ok {
+			p.Status = st
+		}
+	case errors.As(err, &nr):
+		p.Code, p.Detail, p.Status, known = nr.Code, nr.Sentence, http.StatusUnprocessableEntity, true
+		if st, ok := statuses[nr.Code]; ok {
+			p.Status = st
+		}
+	case errors.As(err, &or):
+		p.Code, p.Detail, p.Status, known = or.Code, or.Sentence, http.StatusUnprocessableEntity, true
+		if st, ok := statuses[or.Code]; ok {
 			p.Status = st
 		}
 	default:

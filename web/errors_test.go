@@ -167,7 +167,7 @@ func TestBadJSONIsNamed(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	h := newHouse(t)
 	h.declare(incident.Declare{Title: "Bridge"})
-	_, key, err := h.Sources.Create(context.Background(), h.admin.String(), "scripts", intake.Generic)
+	_, key, err := h.Sources.Create(context.Background(), h.admin.String(), intake.Order{Name: "scripts", Kind: intake.Generic})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestTooLarge(t *testing.T) {
 	}
 	before := h.Log.Size()
 	for _, r := range h.Routes() {
-		if r.Method == http.MethodGet {
+		if r.Method == http.MethodGet || bodyLimit(r.Path) > maxBody { // see TestRefusedDeliveries
 			continue
 		}
 		path := strings.NewReplacer("/generic/nothing", "/generic/"+key).Replace(address(r.Path))
@@ -189,8 +189,8 @@ func TestTooLarge(t *testing.T) {
 			for _, chunked := range []bool{false, true} {
 				reads := strings.HasPrefix(r.Path, "/api/") || r.Path == "/v2/enqueue" || strings.HasPrefix(r.Path, "/auth/passkey/") || strings.HasPrefix(r.Path, "/prometheus/") ||
 					r.Path == "/signin/recovery" || r.Path == "/join/:token" || r.Action != "" && !strings.HasPrefix(kind, "application/json")
-				if chunked && (!reads || r.Path == "/auth/passkey/login/begin") {
-					continue // nobody reads it
+				if chunked && (!reads || r.Path == "/auth/passkey/login/begin" || r.Method == http.MethodOptions) {
+					continue // nobody reads it: a handshake (OPTIONS) is answered from its headers
 				}
 				if chunked && (strings.HasSuffix(r.Path, "/begin") || strings.HasPrefix(r.Path, "/prometheus/") || r.Path == "/signin/recovery" || r.Path == "/join/:token") && strings.HasPrefix(kind, "application/json") {
 					continue // likewise
@@ -200,7 +200,7 @@ func TestTooLarge(t *testing.T) {
 					req.ContentLength = -1
 				}
 				req.Header.Set("Content-Type", kind)
-				if strings.HasPrefix(r.Path, "/api/") || strings.HasPrefix(r.Path, "/prometheus/") {
+				if strings.HasPrefix(r.Path, "/api/") && !strings.HasPrefix(r.Path, "/api/v1/me/") || strings.HasPrefix(r.Path, "/prometheus/") {
 					req.Header.Set("Authorization", "Bearer "+robot.bearer)
 				} else {
 					req.AddCookie(&http.Cookie{Name: cookieSession, Value: ana.cookie})

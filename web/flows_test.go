@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/intake"
 	"github.com/tocsin-ops/tocsin/internal/signal"
@@ -113,7 +114,7 @@ func TestJustDeclared(t *testing.T) {
 
 func TestDeclareForm(t *testing.T) {
 	h := newHouse(t)
-	h.chains.list = []ChainSetting{{ID: "eth", Name: "Ethereum"}, {ID: "btc", Name: "Bitcoin"}}
+	h.chains.set(ChainSetting{ID: "eth", Name: "Ethereum"}, ChainSetting{ID: "btc", Name: "Bitcoin"})
 	ana := h.ana()
 	ana.get("/incidents/new").want(200).has("Ethereum", "Trading")
 	long := strings.Repeat("x", 300)
@@ -322,9 +323,34 @@ func TestChainsFlow(t *testing.T) {
 	ana.post("/chains", "name", "Test", "url", "ws://good:8546").want(303)
 	ana.get("/chains").want(200).has("chain-test", "being watched")
 	ana.json("POST", "/chains", map[string]any{"name": "Two", "urls": []string{"ws://good:1"}}).want(201)
+	ana.post("/chains", "name", "Three", "url", "ws://good:1", "operator", "us", "url", "ws://bad:2", "operator", "Example RPC", "url", "ws://good:3").want(303)
+	ana.get("/chains").want(200).has("Who runs the nodes of Three", `value="Example RPC"`, `placeholder="host:1"`)
+	ana.post("/chains/three/operators", "node", "n1", "operator", "them", "node", "n2", "operator", "", "node", "n3", "operator", "us too").want(303)
+	ana.get("/chains").want(200).has(`value="them"`, `value="us too"`).hasNot("Example RPC")
+	ana.json("POST", "/chains/three/operators", map[string]any{"operators": map[string]string{"n2": "Example RPC"}}).want(200)
+	ana.get("/chains").want(200).has("Example RPC").hasNot(`value="them"`)
+	ana.post("/chains/nothing/operators", "node", "n1", "operator", "x").want(404).has("This chain is not watched.")
+	ana.json("POST", "/chains/nothing/operators", map[string]any{}).want(404).problem("not_found")
+	ana.post("/chains", "name", "x", "url", "ws://bad:1", "operator", "who was typed").want(422).has(`value="who was typed"`)
+	h.member("ruth", auth.RoleResponder, "").post("/chains/three/operators", "node", "n1", "operator", "x").want(403)
 	ana.post("/chains/test/remove").want(303)
 	ana.post("/chains/test/remove").want(404)
 	h.member("rita", auth.RoleResponder, "").post("/chains", "name", "x", "url", "ws://good:1").want(403)
+}
+
+// TestChainsSayWhoRunsTheNodes: nodes of one operator are named as such, and that nothing can be confirmed when there is no other.
+func TestChainsSayWhoRunsTheNodes(t *testing.T) {
+	h := newHouse(t)
+	h.chains.set(ChainSetting{ID: "one", Name: "One"}, ChainSetting{ID: "some", Name: "Some"}, ChainSetting{ID: "own", Name: "Own"})
+	node := func(name, operator string) chain.NodeView {
+		return chain.NodeView{Name: name, Operator: operator, State: chain.Up, Height: 5, Client: "geth-" + name}
+	}
+	h.telemetry.set(
+		chain.View{Chain: "one", Height: 5, Nodes: []chain.NodeView{node("a", "Acme"), node("b", "acme")}},
+		chain.View{Chain: "some", Height: 5, Nodes: []chain.NodeView{node("c", "10.0.0.7:80"), node("d", "us"), node("e", "us")}},
+		chain.View{Chain: "own", Height: 5, Nodes: []chain.NodeView{node("f", "f"), node("g", "hidden")}})
+	h.ana().get("/chains").want(200).has("2 nodes, 1 operator: nothing can be confirmed.", "of Acme, geth-a", "of acme, geth-b",
+		"3 nodes, 2 operators; d, e are of us and count as one.", "of us, geth-d", ">geth-c<", ">geth-f<").hasNot("of 10.0.0.7", "of hidden", "2 nodes, 2")
 }
 
 func TestDrillsFlow(t *testing.T) {
@@ -336,7 +362,17 @@ func TestDrillsFlow(t *testing.T) {
 	}
 	ana.post("/drills", "scenario", "nothing", "speed", "60").want(422).has("no such drill")
 	ana.post("/drills", "scenario", "nomad", "speed", "60").want(303)
-	ana.get("/drills").want(200).has("60 times")
+	ana.get("/drills").want(200).has("60 times", "pages nobody")
+	if h.drills.Running().Out {
+		t.Error("a drill leaves the building although nobody said so")
+	}
+	ana.post("/drills/nomad/stop").want(303)
+	ana.get("/drills").want(200).has("Page people for real", "nothing leaves the building")
+	ana.post("/drills", "scenario", "nomad", "speed", "60", "out", "1").want(303)
+	ana.get("/drills").want(200).has("pages people for real")
+	if !h.drills.Running().Out {
+		t.Error("the choice was lost")
+	}
 	ana.post("/drills/nomad/stop").want(303)
 }
 

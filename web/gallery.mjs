@@ -39,8 +39,8 @@ const send = (method, params = {}, sessionId) => new Promise((ok, bad) => {
 const names = flags.only ? flags.only.split(",") : [...(await (await fetch(`${flags.url}/gallery`)).text()).matchAll(/href="\/gallery\/([^"]+)"/g)].map((m) => m[1]);
 const sizes = (name) => {
   if (flags.size) return [flags.size.split("x").map(Number)];
-  if (name.startsWith("wall")) return [[1920, 1080]];
-  if (name.startsWith("status")) return [[390, 844]];
+  if (/^wall(-|$)/.test(name)) return [[1920, 1080]];
+  if (name.startsWith("status") || name.startsWith("page-")) return [[390, 844]];
   if (name.startsWith("room") || name === "board-busy" || name === "signin") return [[1440, 900], [390, 844]];
   return [[1440, 900]];
 };

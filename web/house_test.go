@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,15 +24,21 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-ops/tocsin/hub"
+	"github.com/tocsin-ops/tocsin/internal/appraise"
 	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/calendar"
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/intake"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
+	"github.com/tocsin-ops/tocsin/internal/notify"
 	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/pulse"
 	"github.com/tocsin-ops/tocsin/internal/room"
+	"github.com/tocsin-ops/tocsin/internal/roster"
 	"github.com/tocsin-ops/tocsin/internal/signal"
+	"github.com/tocsin-ops/tocsin/internal/upkeep"
 	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/store/mem"
 )
@@ -48,6 +56,8 @@ type house struct {
 	drills    *fakeDrills
 	srv       *httptest.Server
 	desk      *intake.Desk
+	up        *upkeep.Service
+	beats     *pulse.Watch
 	slog      *lockedBuffer
 	late      atomic.Int64 // ms that the server's clock is ahead of the wall's
 	admin     auth.Actor   // ana
@@ -106,6 +116,23 @@ func replicaOn(t testing.TB, db store.DB, change ...func(*Options)) *house {
 		Site: "Exchange", Version: "test", Audiences: []string{"clients", "regulators"},
 		Components: []Component{{Name: "Trading", Group: "Exchange"}, {Name: "Bridge", Group: "Protocols", Description: "moves value"}},
 	}
+	judged := appraise.New(appraise.Options{Log: log, Logger: logger})
+	o.Findings = judged
+	duty := roster.New(roster.Options{Log: log, People: func() []auth.Person { return h.Auth.People() }, Logger: logger})
+	o.OnCall, o.Feeds = duty, calendar.NewFeeds(h.db)
+	o.Notify = notify.New(notify.Options{DB: h.db, Clock: h.millis, PushKey: "BGpublic"})
+	h.up = upkeep.New(upkeep.Options{Log: log, Clock: clock, Direct: desk.Direct, Open: func(see func(signal.Signal)) {
+		h.World.Look(func(v projection.View) {
+			for g := range v.Signals() {
+				see(g)
+			}
+		})
+	}})
+	must(h.up.Refresh(ctx))
+	desk.StampWith(h.up.Stamp)
+	h.beats = pulse.New(pulse.Options{DB: h.db, Clock: clock, Sources: sources.Known, Submit: desk.Submit, Known: desk.Known})
+	o.Gate.HearWith(h.beats.Beat)
+	o.Upkeep, o.Pulse, o.Direct = h.up, h.beats, desk.Direct
 	for _, f := range change {
 		f(&o)
 	}
@@ -117,7 +144,9 @@ func replicaOn(t testing.TB, db store.DB, change ...func(*Options)) *house {
 	must(h.World.CatchUp(ctx))
 	h.srv = httptest.NewServer(h.Server)
 	var wg sync.WaitGroup
-	for name, run := range map[string]func(context.Context) error{"log": log.Run, "world": h.World.Run, "people": h.Auth.Run, "hub": h.Hub.Run, "live": h.Server.Run} {
+	for name, run := range map[string]func(context.Context) error{"log": log.Run, "world": h.World.Run, "people": h.Auth.Run, "hub": h.Hub.Run, "live": h.Server.Run,
+		"on-call":  func(ctx context.Context) error { return duty.Run(ctx, log.Follow) },
+		"findings": func(ctx context.Context) error { return judged.Run(ctx, log.Follow) }} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -153,7 +182,7 @@ func (h *house) settle() { h.t.Helper(); h.reaches(h.Log.Size() - 1) }
 // reaches waits until pages show a position, perhaps of another replica.
 func (h *house) reaches(position int64) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := h.World.WaitFor(ctx, position); err != nil {
 		h.t.Fatal(err)
@@ -308,7 +337,9 @@ func (v *visitor) json(method, path string, body any) *answer {
 // command gives one command by name and waits for the pages.
 func (v *visitor) command(number int64, name string, args any) *answer {
 	v.h.t.Helper()
-	return v.json("POST", fmt.Sprintf("/api/v1/incidents/%d/commands", number), map[string]any{"command": name, "args": args})
+	done := v.json("POST", fmt.Sprintf("/api/v1/incidents/%d/commands", number), map[string]any{"command": name, "args": args})
+	v.h.settle()
+	return done
 }
 
 // want fails unless the status is one of those.
@@ -479,11 +510,24 @@ func (l *lockedBuffer) String() string {
 }
 
 type fakeTelemetry struct {
-	mu    sync.Mutex
-	views []chain.View
+	mu     sync.Mutex
+	views  []chain.View
+	looked func() // called by Views before it looks; nil = nothing
+}
+
+func (f *fakeTelemetry) onLook(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked = do
 }
 
 func (f *fakeTelemetry) Views() []chain.View {
+	f.mu.Lock()
+	looked := f.looked
+	f.mu.Unlock()
+	if looked != nil {
+		looked()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]chain.View(nil), f.views...)
@@ -500,6 +544,12 @@ type fakeChains struct {
 	list []ChainSetting
 }
 
+func (f *fakeChains) set(list ...ChainSetting) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = list
+}
+
 func (f *fakeChains) List() []ChainSetting {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -513,14 +563,34 @@ func (f *fakeChains) Test(_ context.Context, url string) ChainTest {
 	return ChainTest{OK: true, Chain: "Fakenet", ChainID: "7", Family: "evm", Head: 100, Says: "This is Fakenet."}
 }
 
-func (f *fakeChains) Add(_ context.Context, _ auth.Actor, name string, urls []string) error {
+func (f *fakeChains) Add(_ context.Context, _ auth.Actor, name string, nodes []ChainNode) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if strings.Contains(urls[0], "bad") {
+	if strings.Contains(nodes[0].URL, "bad") {
 		return refusal("node_unusable", "Nobody answers at this address.")
 	}
-	f.list = append(f.list, ChainSetting{ID: strings.ToLower(name), Name: name, Family: "evm", Nodes: []string{"n1"}})
+	s := ChainSetting{ID: strings.ToLower(name), Name: name, Family: "evm"}
+	for i, n := range nodes {
+		s.Nodes = append(s.Nodes, "n"+strconv.Itoa(i+1))
+		s.Operators = append(s.Operators, ChainOperator{Node: "n" + strconv.Itoa(i+1), Said: n.Operator, Is: cmp.Or(n.Operator, "host:1")})
+	}
+	f.list = append(f.list, s)
 	return nil
+}
+
+func (f *fakeChains) Operate(_ context.Context, _ auth.Actor, id string, operators map[string]string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.list {
+		if s := &f.list[i]; s.ID == id {
+			for k := range s.Operators {
+				o := &s.Operators[k]
+				o.Said, o.Is = operators[o.Node], cmp.Or(operators[o.Node], "host:1")
+			}
+			return nil
+		}
+	}
+	return refusal("not_found", "This chain is not watched.")
 }
 
 func (f *fakeChains) Remove(_ context.Context, _ auth.Actor, id string) error {
@@ -550,13 +620,13 @@ func (f *fakeDrills) Running() *DrillRun {
 	return f.run
 }
 
-func (f *fakeDrills) Start(_ context.Context, _ auth.Actor, key string, speed float64) error {
+func (f *fakeDrills) Start(_ context.Context, _ auth.Actor, key string, speed float64, out bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if key != "nomad" {
 		return refusal("no_such_drill", "There is no such drill.")
 	}
-	f.run = &DrillRun{Key: key, Name: "Bridge drain", Since: time.Now().UnixMilli(), Speed: speed}
+	f.run = &DrillRun{Key: key, Name: "Bridge drain", Since: time.Now().UnixMilli(), Speed: speed, Out: out}
 	return nil
 }
 

@@ -41,8 +41,9 @@ type live struct {
 	wake     chan struct{}                         // capacity 1
 
 	// owned by render
-	shown   map[string]map[string][32]byte // topic -> key -> digest of what was last published
-	entries map[string]int64               // topic -> offset of the newest entry published
+	shown     map[string]map[string][32]byte // topic -> key -> digest of what was last published
+	entries   map[string]int64               // topic -> offset of the newest entry published
+	incidents map[string]int64               // chain -> the incident that its card shows, or would
 }
 
 func newLive(s *Server) *live {
@@ -165,6 +166,9 @@ func (s *Server) BaseOf(topic string) int64 {
 	if strings.HasPrefix(topic, projection.TopicStatus) {
 		topic = projection.TopicStatus
 	}
+	if topic == topicQueue {
+		topic = projection.TopicBoard
+	}
 	return s.World.ChangedAt(topic)
 }
 
@@ -174,6 +178,9 @@ func (l *live) render(ctx context.Context, changed map[string]int64) {
 		for _, a := range l.s.Audiences {
 			topics = append(topics, projection.TopicStatus+"/"+a)
 		}
+	}
+	if _, ok := changed[projection.TopicBoard]; ok {
+		topics = append(topics, topicQueue)
 	}
 	for _, t := range topics {
 		if !l.s.Hub.Watched(t) {
@@ -284,6 +291,7 @@ func (l *live) regions(topic string, v projection.View) []region {
 			{key: views.RegionBoardIncidents, body: views.BoardIncidentsRegion(s.presentBoardIncidents(v))},
 			{key: views.RegionBoardSignals, body: views.BoardSignalsRegion(s.presentBoardSignals(v))},
 			{key: views.RegionBoardRecent, body: views.RecentRegion(s.presentRecent(v))},
+			{key: views.RegionQueues, body: views.QueuesRegion(s.presentQueues(openIncidents(v)))},
 		}
 	case topic == projection.TopicWall:
 		return []region{
@@ -291,6 +299,8 @@ func (l *live) regions(topic string, v projection.View) []region {
 			{key: views.RegionWallOthers, body: views.WallOthersRegion(s.presentWallOthers(v))},
 			{key: views.RegionWallSummary, body: views.WallSummaryRegion(s.presentWallSummary(v))},
 		}
+	case topic == topicQueue:
+		return []region{{key: views.RegionQueue, body: views.QueueRegion(s.presentQueue(v))}}
 	case topic == projection.TopicSignals:
 		return []region{{key: views.RegionSignals, body: views.SignalsRegion(views.SignalList{Show: "open", Signals: s.signalList(v, "open", listedSignals)})}}
 	case topic == projection.TopicStatus:
@@ -307,10 +317,15 @@ func (l *live) roomRegions(topic string, st incident.State) []region {
 		{key: views.RegionStrip, body: views.StripRegion(s.presentStrip(st))},
 		{key: views.RegionFacts, body: views.FactsRegion(s.presentFacts(st))},
 		{key: views.RegionWaiting, body: views.WaitingRegion(s.presentWaiting(st))},
+		{key: views.RegionImpact, body: views.ImpactRegion(s.presentImpact(st, false))},
+		{key: views.RegionImpactWhole, body: views.ImpactWholeRegion(s.presentImpact(st, true))},
+		{key: views.RegionPaging, body: views.PagingRegion(s.presentPaging(st))},
 		{key: views.RegionRoomSignals, body: views.RoomSignalsRegion(s.presentRoomSignals(st))},
 		{key: views.RegionTasks, body: views.TasksRegion(s.presentTasks(st))},
 		{key: views.RegionRoles, body: views.RolesRegion(s.presentRoles(st))},
 		{key: views.RegionLinks, body: views.LinksRegion(s.presentLinks(st))},
+		{key: views.RegionAddresses, body: views.AddressesRegion(s.presentAddresses(st))},
+		{key: views.RegionPrecedent, body: views.PrecedentRegion(s.presentPrecedent(st))},
 		{key: views.RegionComms, body: views.CommsRegion(s.presentComms(st))},
 		{key: views.RegionCharts, body: views.ChartsRegion(views.Charts{Charts: s.incidentCharts(st)})},
 	}
@@ -347,17 +362,17 @@ func (l *live) roomRegions(topic string, st incident.State) []region {
 
 const eventRedacted = "log.redacted"
 
-// overdue renders again what changes by the clock alone: what waits, and the walls' clocks.
+// overdue renders again what changes by the clock alone: what waits, who is on call, the walls' clocks, and how much longer is likely.
 func (l *live) overdue(ctx context.Context) {
 	for _, t := range l.s.Hub.Open() {
-		if _, ok := room.Number(t); ok || t == projection.TopicWall {
+		if _, ok := room.Number(t); ok || t == projection.TopicWall || t == projection.TopicBoard || t == topicQueue {
 			l.renderTopic(ctx, t, true)
 		}
 	}
 }
 
-// renderChains publishes the cards of chains that changed; check asks for all,
-// because an incident on a chain shows on its card.
+// renderChains publishes the cards of chains that changed; check says that the
+// log did, of which cards show only the worst open incident of their chain.
 func (l *live) renderChains(ctx context.Context, check bool) {
 	l.mu.Lock()
 	dirty, all := l.dirty, l.all
@@ -366,25 +381,37 @@ func (l *live) renderChains(ctx context.Context, check bool) {
 	if len(dirty) == 0 && !all && !check {
 		return
 	}
-	l.mu.Lock()
-	l.chainsAt = max(l.chainsAt+1, l.s.now()) // visible to BaseOf before Watched is asked
-	seq := l.chainsAt
-	l.mu.Unlock()
+	incidents := l.s.incidentOfChain()
+	moved := !maps.Equal(incidents, l.incidents)
+	l.incidents = incidents
+	if len(dirty) == 0 && !all && !moved {
+		return // not even counted: a page that is on its way would load anew for nothing
+	}
+	l.count() // visible to BaseOf before Watched is asked
 	if !l.s.Hub.Watched(topicChains) {
 		delete(l.shown, topicChains)
 		return
 	}
-	model := l.s.presentChains()
+	model := l.s.chainCards(incidents)
 	var regions []region
 	if all {
 		regions = append(regions, region{key: views.RegionChains, body: views.ChainsRegion(model)})
 	}
 	for _, c := range model.Chains {
-		if all || check || dirty[c.ID] {
+		if all || moved || dirty[c.ID] {
 			regions = append(regions, region{key: views.RegionChain(c.ID), body: views.ChainRegion(c)})
 		}
 	}
-	l.publish(ctx, topicChains, seq, regions, false)
+	// What was drawn is newer than the count before: a page that came meanwhile took that for its base, and would be spared a frame that bears it.
+	l.publish(ctx, topicChains, l.count(), regions, false)
+}
+
+// count is the seq of the next change of topic chains.
+func (l *live) count() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.chainsAt = max(l.chainsAt+1, l.s.now())
+	return l.chainsAt
 }
 
 // flushSamples publishes the points that came since the last time, one frame a chart.

@@ -39,8 +39,14 @@ func (h *house) everyRegion(n int64) map[string][]rendered {
 	return out
 }
 
-// pageOf is the page that shows a topic.
-func pageOf(topic string) string {
+// pageOf is the page that shows a region of a topic.
+func pageOf(topic, key string) string {
+	switch key {
+	case views.RegionQueues:
+		return "/queues"
+	case views.RegionImpactWhole:
+		return "/incidents/" + strings.TrimPrefix(topic, room.StreamPrefix) + "/impact"
+	}
 	switch topic {
 	case projection.TopicBoard:
 		return "/"
@@ -59,9 +65,13 @@ func TestRegionsAreTheBytesOfThePage(t *testing.T) {
 	viewers := []*visitor{h.ana(), h.member("rita", auth.RoleResponder, "")}
 	for topic, regions := range h.everyRegion(n) {
 		for _, v := range viewers {
-			page := v.get(pageOf(topic)).want(200).body
+			pages := map[string]string{}
 			for _, r := range regions {
-				if !strings.Contains(page, r.html) {
+				path := pageOf(topic, r.key)
+				if pages[path] == "" {
+					pages[path] = v.get(path).want(200).body
+				}
+				if !strings.Contains(pages[path], r.html) {
 					t.Errorf("%s: region %s of %s is not in the page as it is pushed:\n%s", v.name, r.key, topic, head(r.html))
 				}
 			}
@@ -111,10 +121,11 @@ func TestPushedBytes(t *testing.T) {
 	}
 	pages := map[string]string{}
 	for _, f := range newest {
-		if pages[f.Topic] == "" {
-			pages[f.Topic] = ana.get(pageOf(f.Topic)).want(200).body
+		path := pageOf(f.Topic, f.Key)
+		if pages[path] == "" {
+			pages[path] = ana.get(path).want(200).body
 		}
-		if !strings.Contains(pages[f.Topic], f.HTML) {
+		if !strings.Contains(pages[path], f.HTML) {
 			t.Errorf("%s of %s was pushed, and the page has other bytes:\n%s", f.Key, f.Topic, head(f.HTML))
 		}
 		if f.Key == views.RegionReadOnly || f.Key == views.RegionPresence {
@@ -398,17 +409,18 @@ func TestWallsOnlyWatch(t *testing.T) {
 // TestChainsAreLive: cards come when something changed, samples when they are new.
 func TestChainsAreLive(t *testing.T) {
 	h := newHouse(t)
-	h.chains.list = []ChainSetting{{ID: "eth", Name: "Ethereum", Family: "evm", Nodes: []string{"n1"}}}
+	h.chains.set(ChainSetting{ID: "eth", Name: "Ethereum", Family: "evm", Nodes: []string{"n1"}})
 	view := chain.View{Chain: "eth", Family: chain.EVM, Height: 100, Status: "live", Interval: 12_000, Safe: -1, Finalized: -1, Nodes: []chain.NodeView{{Name: "n1", State: chain.Up, Height: 100}}}
 	h.telemetry.set(view)
 	ana := h.ana()
 	page := ana.get("/chains").want(200).has("chain-eth").body
 	live := ana.live("/live?topic=chains&since=" + fmt.Sprint(h.millis()-1))
+	live.rest() // what changed on its way
 	view.Height = 101
 	view.Findings = []chain.Finding{{Kind: chain.FindingReorg, Subject: "eth", Severity: "SEV2", Title: "A reorg of 7 blocks"}}
 	h.telemetry.set(view)
 	h.ChainChanged("eth")
-	f := live.until(func(f frame) bool { return f.Key == "chain-eth" })
+	f := live.until(func(f frame) bool { return f.Key == "chain-eth" && strings.Contains(f.HTML, "reorg") })
 	card := f[len(f)-1].HTML
 	if strings.Contains(page, card) {
 		t.Error("the card is as it was")
@@ -417,7 +429,7 @@ func TestChainsAreLive(t *testing.T) {
 		t.Error("the page shows another card than was pushed")
 	}
 	h.ChainChanged("eth") // nothing differs: nothing is sent
-	h.chains.list = append(h.chains.list, ChainSetting{ID: "btc", Name: "Bitcoin", Family: "bitcoin"})
+	h.chains.set(append(h.chains.List(), ChainSetting{ID: "btc", Name: "Bitcoin", Family: "bitcoin"})...)
 	h.ChainChanged("")
 	cards := 0
 	for _, f := range live.until(func(f frame) bool { return f.Key == "chains" && strings.Contains(f.HTML, "chain-btc") }) {
@@ -430,4 +442,35 @@ func TestChainsAreLive(t *testing.T) {
 	}
 	h.declare(incident.Declare{Title: "Reorg", Chains: []string{"eth"}})
 	live.until(func(f frame) bool { return f.Key == "chain-eth" && strings.Contains(f.HTML, "/incidents/1") })
+}
+
+// A page that is on its way while the log grows does not load anew for chains of
+// which nothing changed; it does when one of their cards shows another incident.
+func TestLogAloneChangesNoChain(t *testing.T) {
+	h := newHouse(t)
+	h.chains.set(ChainSetting{ID: "eth", Name: "Ethereum", Family: "evm", Nodes: []string{"n1"}})
+	ana := h.ana()
+	board := ana.watch(projection.TopicBoard)
+	declared := func(title string, chains ...string) {
+		h.declare(incident.Declare{Title: title, Chains: chains})
+		board.until(func(f frame) bool { return strings.Contains(f.HTML, title) })
+	}
+	declared("Mail is slow")
+	declared("Mail is down") // seen: chains have been looked at after the first
+	topic := h.chainTopic()
+	path := "/live?topic=chains&from=" + h.instance + "&since=" + fmt.Sprint(topic.Since)
+	declared("Payroll is slow")
+	declared("Payroll is down")
+	for _, f := range ana.live(path).rest() {
+		if f.Type == "resync" {
+			t.Errorf("%+v", f)
+		}
+	}
+	other := newHouse(t)
+	topic = other.chainTopic()
+	board = other.ana().watch(projection.TopicBoard)
+	h, ana = other, other.ana()
+	declared("Reorg", "eth")
+	declared("And mail")
+	ana.live("/live?topic=chains&from=" + h.instance + "&since=" + fmt.Sprint(topic.Since)).until(func(f frame) bool { return f.Type == "resync" })
 }

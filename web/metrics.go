@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-ops/tocsin/internal/detection"
 	"github.com/tocsin-ops/tocsin/views"
 )
 
@@ -74,6 +75,18 @@ func (s *Server) ownMetrics(c *call) error {
 	metric := func(name, kind, help string, value any) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, help, name, kind, name, value)
 	}
+	kept := s.Metrics.Stats()
+	metric("tocsin_samples_stored_total", "counter", "samples that the store took, of whoever", kept.Stored)
+	metric("tocsin_samples_late_total", "counter", "samples too old, or a second value for the same time", kept.Dropped)
+	metric("tocsin_samples_refused_total", "counter", "samples of senders and targets beyond a limit", kept.Refused)
+	metric("tocsin_series", "gauge", "series written to within the last hours", kept.Series)
+	if d, ok := s.Ahead.(interface{ Figures() detection.Figures }); ok {
+		f := d.Figures()
+		metric("tocsin_detection_judged_total", "counter", "samples and observations that the detectors judged", f.Judged)
+		metric("tocsin_detection_lost_total", "counter", "samples left out because they came faster than they were judged", f.Lost)
+		metric("tocsin_detection_waiting", "gauge", "batches waiting to be judged", f.Waiting)
+		metric("tocsin_detection_open", "gauge", "findings open", f.Open)
+	}
 	st := s.Hub.Stats()
 	metric("tocsin_live_connections", "gauge", "open live sockets", st.Connections)
 	metric("tocsin_live_topics", "gauge", "open topics", st.Topics)
@@ -102,6 +115,7 @@ func (s *Server) ownMetrics(c *call) error {
 	health := s.Health()
 	metric("tocsin_read_only", "gauge", "1 while the store takes no writes", map[bool]int{true: 1}[health.ReadOnly])
 	s.replicaMetrics(&b, metric)
+	s.pagingMetrics(&b, metric)
 	metric("tocsin_goroutines", "gauge", "goroutines", runtime.NumGoroutine())
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

@@ -32,14 +32,14 @@ func (s *Server) middleware() {
 			if c.Request().TLS != nil || s.outsideTLS() {
 				put(h, []field{strict})
 			}
-			began, whole := time.Now(), c.Request().Body
+			began, whole, most := time.Now(), c.Request().Body, bodyLimit(c.Path())
 			// Whoever does not finish sending, or does not read, holds nothing of
 			// ours for long. (Sockets and the log's followers set their own times.)
 			wire := http.NewResponseController(c.Response())
 			_ = wire.SetWriteDeadline(began.Add(bodyWait))
 			if whole != http.NoBody {
 				_ = wire.SetReadDeadline(began.Add(bodyWait))
-				c.Request().Body = http.MaxBytesReader(c.Response(), whole, maxBody+2) // a handler sees that there is too much before this cuts off
+				c.Request().Body = http.MaxBytesReader(c.Response(), whole, most+2) // a handler sees that there is too much before this cuts off
 			}
 			defer func() {
 				if p := recover(); p != nil {
@@ -52,7 +52,7 @@ func (s *Server) middleware() {
 				}
 				s.tally.seen(c.Request().Method, c.Path(), c.Response().Status)
 			}()
-			if c.Request().ContentLength > maxBody {
+			if c.Request().ContentLength > most {
 				err = errTooBig
 			} else {
 				err = next(c)

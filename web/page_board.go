@@ -154,7 +154,7 @@ func mark(choices []views.Choice, chosen []string) {
 
 func (s *Server) signalsPage(c *call) error {
 	show := c.QueryParam("show")
-	if show != "cleared" && show != "all" {
+	if show != "cleared" && show != "all" && show != "quiet" {
 		show = "open"
 	}
 	var p views.SignalsPage

@@ -17,6 +17,16 @@ import (
 func (s *Server) showChains(c *call, form views.ChainForm, code int) error {
 	topic, chains := s.chainTopic(), s.presentChains()
 	p := views.ChainsPage{Chains: chains, Form: form}
+	for _, l := range s.Chains.List() {
+		if l.Fixed || l.Drill || len(l.Operators) == 0 {
+			continue
+		}
+		o := views.Operators{ID: l.ID, Name: l.Name}
+		for _, n := range l.Operators {
+			o.Nodes = append(o.Nodes, views.Operator{Node: n.Node, Said: n.Said, Is: n.Is})
+		}
+		p.Operators = append(p.Operators, o)
+	}
 	s.World.Look(func(v projection.View) { p.Base = c.base("Chains", "chains", v, topic) })
 	return c.page(code, views.ChainsView(p))
 }
@@ -27,9 +37,10 @@ func (s *Server) chainsPage(c *call) error {
 
 func (s *Server) chainForm(c *call) (views.ChainForm, error) {
 	var in struct {
-		Name string   `json:"name"`
-		URLs []string `json:"urls"`
-		URL  string   `json:"url"`
+		Name      string   `json:"name"`
+		URLs      []string `json:"urls"`
+		Operators []string `json:"operators"` // of URLs, in their order
+		URL       string   `json:"url"`
 	}
 	if c.isJSON() {
 		if err := c.decode(&in); err != nil {
@@ -40,12 +51,16 @@ func (s *Server) chainForm(c *call) (views.ChainForm, error) {
 		}
 	} else {
 		form := c.Request().Form
-		in.Name, in.URLs = form.Get("name"), form["url"]
+		in.Name, in.URLs, in.Operators = form.Get("name"), form["url"], form["operator"]
 	}
 	f := views.ChainForm{Name: strings.TrimSpace(in.Name)}
-	for _, u := range in.URLs {
+	for i, u := range in.URLs {
+		operator := ""
+		if i < len(in.Operators) {
+			operator = strings.TrimSpace(in.Operators[i])
+		}
 		for _, one := range strings.Fields(u) {
-			f.URLs = append(f.URLs, one)
+			f.URLs, f.Operators = append(f.URLs, one), append(f.Operators, operator)
 		}
 	}
 	switch {
@@ -73,7 +88,11 @@ func (s *Server) testChain(c *call) error {
 func (s *Server) addChain(c *call) error {
 	f, err := s.chainForm(c)
 	if err == nil {
-		err = s.Chains.Add(c.ctx(), c.actor, f.Name, f.URLs)
+		nodes := make([]ChainNode, len(f.URLs))
+		for i, u := range f.URLs {
+			nodes[i] = ChainNode{URL: u, Operator: f.Operators[i]}
+		}
+		err = s.Chains.Add(c.ctx(), c.actor, f.Name, nodes)
 	}
 	if err != nil {
 		d, known := describe(err)
@@ -98,6 +117,38 @@ func (s *Server) removeChain(c *call) error {
 	return c.land("/chains")
 }
 
+// operateChain says who runs the nodes of an added chain. JSON: {"operators": {"<node>": "<who>"}}.
+func (s *Server) operateChain(c *call) error {
+	var in struct {
+		Operators map[string]string `json:"operators"`
+	}
+	if c.isJSON() {
+		if err := c.decode(&in); err != nil {
+			return err
+		}
+	} else {
+		form := c.Request().Form
+		in.Operators = map[string]string{}
+		for i, node := range form["node"] {
+			if i < len(form["operator"]) {
+				in.Operators[node] = form["operator"][i]
+			}
+		}
+	}
+	if err := s.Chains.Operate(c.ctx(), c.actor, c.Param("id"), in.Operators); err != nil {
+		d, known := describe(err)
+		if !known || c.wantsJSON() {
+			return err
+		}
+		return s.showChains(c, views.ChainForm{Problem: d.Detail}, d.Status)
+	}
+	if c.wantsJSON() {
+		return c.JSON(http.StatusOK, map[string]string{"status": "watching"})
+	}
+	c.tell("done", "It is known who runs the nodes.")
+	return c.land("/chains")
+}
+
 type chainsAnswer struct {
 	Chains []chain.View `json:"chains"`
 }
@@ -109,11 +160,11 @@ func (s *Server) apiChains(c *call) error {
 // Drills.
 
 func (s *Server) showDrills(c *call, problem string, code int) error {
-	p := views.DrillsPage{Problem: problem}
+	p := views.DrillsPage{Problem: problem, MayPage: !s.Demo}
 	s.World.Look(func(v projection.View) {
 		p.Base = c.base("Drills", "drills", v)
 		if run := s.Drills.Running(); run != nil {
-			p.Running = &views.Running{ID: run.Key, Name: run.Name, Since: run.Since, Speed: strconv.FormatFloat(run.Speed, 'f', -1, 64) + " times real speed", Done: run.Done}
+			p.Running = &views.Running{ID: run.Key, Name: run.Name, Since: run.Since, Speed: strconv.FormatFloat(run.Speed, 'f', -1, 64) + " times real speed", Done: run.Done, Out: run.Out}
 			for _, st := range v.Cards() {
 				if st.Drill && st.DeclaredAt >= run.Since && st.ResolvedAt == 0 {
 					p.Running.Incident = st.Number
@@ -142,14 +193,19 @@ func (s *Server) startDrill(c *call) error {
 	if err != nil || !(speed > 0 && speed <= 1000) { // NaN is neither
 		return s.showDrills(c, "The speed is a number from 1 to 1000.", http.StatusUnprocessableEntity)
 	}
-	if err := s.Drills.Start(c.ctx(), c.actor, c.FormValue("scenario"), speed); err != nil {
+	out := c.FormValue("out") == "1" && !s.Demo
+	if err := s.Drills.Start(c.ctx(), c.actor, c.FormValue("scenario"), speed, out); err != nil {
 		d, known := describe(err)
 		if !known {
 			return err
 		}
 		return s.showDrills(c, d.Detail, d.Status)
 	}
-	c.tell("told", "The drill has begun. Everything it makes carries the word DRILL.")
+	if out {
+		c.tell("told", "The drill has begun. It pages people for real until it ends; every message begins with DRILL.")
+	} else {
+		c.tell("told", "The drill has begun. Everything it makes carries the word DRILL, and nobody is paged.")
+	}
 	return c.land("/")
 }
 

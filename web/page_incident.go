@@ -41,7 +41,10 @@ func (s *Server) incidentPage(c *call) error {
 		p.Base.Drill = p.Base.Drill || st.Drill
 		p.Incident, p.Strip, p.Facts, p.Waiting = n, s.presentStrip(st), s.presentFacts(st), s.presentWaiting(st)
 		p.Timeline, p.Signals, p.Tasks = s.presentTimeline(st, limit), s.presentRoomSignals(st), s.presentTasks(st)
-		p.Roles, p.Links, p.Comms = s.presentRoles(st), s.presentLinks(st), s.presentComms(st)
+		p.Roles, p.Links, p.Comms, p.Addresses = s.presentRoles(st), s.presentLinks(st), s.presentComms(st), s.presentAddresses(st)
+		p.Paging = s.presentPaging(st)
+		p.Impact = s.presentImpact(st, false)
+		p.Precedent = s.presentPrecedent(st)
 		p.Presence = s.presentPresence(room.Stream(n), st)
 		p.Charts = views.Charts{Charts: s.incidentCharts(st)}
 		for _, ch := range chains.Chains {
@@ -92,8 +95,9 @@ func (s *Server) incidentLine(c *call) error {
 		return err
 	}
 	var in struct {
-		ID   string `json:"id"`
-		Line string `json:"line"`
+		ID        string `json:"id"`
+		Line      string `json:"line"`
+		WrittenAt int64  `json:"written_at"` // unix ms; of a note that could not be sent when it was written
 	}
 	if err := c.decode(&in); err != nil {
 		return err
@@ -101,6 +105,12 @@ func (s *Server) incidentLine(c *call) error {
 	cmd, err := incident.ParseLine(in.Line)
 	if err != nil {
 		return err
+	}
+	if note, ok := cmd.(incident.AddNote); ok {
+		note.WrittenAt = in.WrittenAt
+		cmd = note
+	} else if in.WrittenAt != 0 {
+		return refusal("only_notes", "Only notes can be sent later. A command counts when it arrives: look at the room, and give it again if it is still right.")
 	}
 	return s.command(c, n, in.ID, cmd)
 }
@@ -130,10 +140,21 @@ func (s *Server) incidentComplete(c *call) error {
 	out := struct {
 		Items []item `json:"items"`
 	}{Items: []item{}}
-	for _, k := range incident.Complete(line, cursor, s.actingPeople(), st) {
+	for _, k := range incident.Complete(line, cursor, s.actingPeople(), s.teams(), st) {
 		out.Items = append(out.Items, item{k.Text, k.Hint})
 	}
 	return c.JSON(http.StatusOK, out)
+}
+
+// teams are those that can be given an incident.
+func (s *Server) teams() (out []incident.Named) {
+	if s.OnCall == nil {
+		return nil
+	}
+	for _, t := range s.OnCall.Settings().Teams {
+		out = append(out, incident.Named{ID: t.ID, Name: t.Name})
+	}
+	return out
 }
 
 // commandRequest is the body of POST /api/v1/incidents/{n}/commands.
@@ -170,11 +191,7 @@ func (s *Server) command(c *call, n int64, id string, cmd incident.Command) erro
 	if cmd, err = s.complete(c, n, cmd); err != nil {
 		return err
 	}
-	s.World.Look(func(v projection.View) {
-		if k, err := v.Card(n); err == nil {
-			m.Drill = m.Drill || k.Drill
-		}
-	})
+	m.Drill = m.Drill || s.isDrill(n)
 	a, err := s.Rooms.Do(c.ctx(), n, cmd, m)
 	if err != nil {
 		return err
@@ -212,6 +229,14 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 	case incident.HandOverRole:
 		k.To, err = me(k.To)
 		return k, err
+	case incident.PageByHand:
+		if k.Person != "" {
+			k.Person, err = me(k.Person)
+		}
+		return k, err
+	case incident.Reassign:
+		k.Person, err = me(k.Person)
+		return k, err
 	case incident.AddTask:
 		if k.Assignee != "" {
 			k.Assignee, err = me(k.Assignee)
@@ -232,7 +257,7 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 				err = refusal("signal_elsewhere", "This signal belongs to incident #"+strconv.FormatInt(g.Incident, 10)+". Detach it there first.")
 			default:
 				k.Signal = snapshot(g)
-				k.Correlation = "Attached by " + s.name(c.actor.String()) + "."
+				k.Correlation = attachedBy + s.name(c.actor.String()) + "."
 			}
 		})
 		return k, err
@@ -240,6 +265,18 @@ func (s *Server) complete(c *call, n int64, cmd incident.Command) (incident.Comm
 		return k, c.allow(auth.Redact, auth.Subject{})
 	case incident.ApproveUpdate, incident.PublishUpdate:
 		return k, c.allow(auth.ApproveUpdate, auth.Subject{})
+	case incident.AddAddress:
+		k.Chain = s.chainNamed(k.Chain)
+		return k, nil
+	case incident.RemoveAddress:
+		k.Chain = s.chainNamed(k.Chain)
+		return k, nil
+	case incident.AddTransaction:
+		k.Chain = s.chainNamed(k.Chain)
+		return k, nil
+	case incident.RemoveTransaction:
+		k.Chain = s.chainNamed(k.Chain)
+		return k, nil
 	case incident.DraftUpdate:
 		return k, s.knownAudience(k.Audience)
 	case incident.Merge:

@@ -109,15 +109,23 @@ func (s *Server) showSources(c *call, made *views.NewSource, refused error) erro
 			count[g.Source] += int64(g.Count)
 		}
 	})
+	verdicts, beats := s.pulses(c)
 	for _, src := range s.sources() {
-		p.Sources = append(p.Sources, views.SourceRow{ID: src.ID, Name: src.Name, Kind: src.Kind, At: src.CreatedAt, LastAt: last[src.ID], Count: count[src.ID], Open: open[src.ID], Revoked: src.RevokedAt})
+		row := s.sourceRow(src, verdicts, beats)
+		row.LastAt, row.Count, row.Open = max(row.LastAt, last[src.ID]), count[src.ID], open[src.ID]
+		p.Sources = append(p.Sources, row)
 	}
+	p.Pace = views.Pace{Every: cmp.Or(c.FormValue("every"), "60s"), Grace: c.FormValue("grace"), Severities: severityChoices(signal.DefaultSeverity)}
 	p.Kinds = []views.Choice{
 		{Value: intake.Alertmanager, Text: "Alertmanager", Hint: "Prometheus Alertmanager, webhook version 4"},
+		{Value: intake.Grafana, Text: "Grafana", Hint: "contact point of type webhook; unified and legacy alerting, signed or not"},
 		{Value: intake.PagerDuty, Text: "PagerDuty Events v2", Hint: "anything that can send to PagerDuty: change its address"},
-		{Value: intake.Generic, Text: "JSON", Hint: "scripts and everything else"},
+		{Value: intake.Generic, Text: "JSON", Hint: "scripts and everything else; a mapping reads any JSON"},
+		{Value: intake.CloudEvents, Text: "CloudEvents 1.0", Hint: "Knative, Azure Event Grid, Argo: binary, structured or batch"},
+		{Value: intake.Heartbeat, Text: "Heartbeat", Hint: "a job that must be heard from; its silence is the alert"},
+		{Value: intake.Metrics, Text: "Metrics", Hint: "figures, not alerts: Prometheus remote write or OpenTelemetry"},
 	}
-	p.BaseURL, p.New = c.baseURL(), made
+	p.BaseURL, p.New, p.Watchdog = c.baseURL(), made, s.presentWatchdog()
 	code := http.StatusOK
 	if refused != nil {
 		d, known := describe(refused)
@@ -132,7 +140,11 @@ func (s *Server) showSources(c *call, made *views.NewSource, refused error) erro
 func (s *Server) sourcesPage(c *call) error { return s.showSources(c, nil, nil) }
 
 func (s *Server) createSource(c *call) error {
-	src, key, err := s.Sources.Create(c.ctx(), c.actor.String(), c.FormValue("name"), c.FormValue("kind"))
+	pace, err := typedPace(c)
+	if err != nil && c.FormValue("kind") == intake.Heartbeat {
+		return s.showSources(c, nil, err)
+	}
+	src, key, err := s.Sources.Create(c.ctx(), c.actor.String(), intake.Order{Name: c.FormValue("name"), Kind: c.FormValue("kind"), Pace: pace})
 	if err != nil {
 		return s.showSources(c, nil, err)
 	}
@@ -145,6 +157,9 @@ func intakeURL(base, kind, key string) string {
 	if kind == intake.PagerDuty {
 		return base + "/v2/enqueue"
 	}
+	if kind == intake.Metrics {
+		return base + "/api/v1/write/" + key
+	}
 	return base + "/api/v1/intake/" + kind + "/" + key
 }
 
@@ -156,6 +171,28 @@ func snippets(n views.NewSource, base string) []views.Snippet {
 		return []views.Snippet{
 			{Title: "any PagerDuty sender", Text: "address:     " + n.URL + "\nrouting key: " + n.Key + "\n"},
 			{Title: "try it", Text: "curl -sS " + n.URL + " -H 'Content-Type: application/json' -d '{\"routing_key\":\"" + n.Key + "\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"test from curl\",\"source\":\"my laptop\",\"severity\":\"warning\"}}'\n"},
+		}
+	case intake.Grafana:
+		return []views.Snippet{
+			{Title: "Grafana, contact point of type webhook", Text: "URL:                 " + n.URL + "\nHTTP Method:         POST\nMax Alerts:          0\n# optional, with a secret set on the source's page:\nHMAC Signature\n  Secret:            the same secret\n  Timestamp Header:  " + intake.TimestampHeader + "\n"},
+			{Title: "provisioning/alerting/tocsin.yaml", Text: "apiVersion: 1\ncontactPoints:\n  - orgId: 1\n    name: tocsin\n    receivers:\n      - uid: tocsin\n        type: webhook\n        settings:\n          url: " + n.URL + "\n          httpMethod: POST\n"},
+			{Title: "try it", Text: "curl -sS " + n.URL + " -H 'Content-Type: application/json' -d '{\"groupKey\":\"try\",\"status\":\"firing\",\"alerts\":[{\"status\":\"firing\",\"fingerprint\":\"1\",\"labels\":{\"alertname\":\"Try\",\"severity\":\"info\"}}]}'\n"},
+		}
+	case intake.CloudEvents:
+		return []views.Snippet{
+			{Title: "any CloudEvents sender", Text: "sink:  " + n.URL + "\nor:    " + base + "/api/v1/intake/cloudevents  with  Authorization: Bearer " + n.Key + "\n"},
+			{Title: "try it", Text: "curl -sS " + n.URL + " -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /my/laptop' -H 'ce-type: com.example.test.firing' -H 'Content-Type: application/json' -d '{\"title\":\"test from curl\",\"severity\":\"info\"}'\n"},
+		}
+	case intake.Heartbeat:
+		return []views.Snippet{
+			{Title: "crontab: heard when the job went well", Text: "0 * * * * /usr/local/bin/backup && curl -fsS -m 10 --retry 3 " + n.URL + "\n"},
+			{Title: "say that it failed", Text: "curl -fsS -m 10 " + n.URL + " -H 'Content-Type: application/json' -d '{\"state\":\"failing\",\"reason\":\"disk full\"}'\n"},
+			{Title: "Alertmanager: its own watchdog alert as a heartbeat", Text: "receivers:\n  - name: heartbeat\n    webhook_configs:\n      - url: " + n.URL + "\n        send_resolved: false\nroute:\n  routes:\n    - matchers: [alertname=Watchdog]\n      receiver: heartbeat\n      group_interval: 1m\n      repeat_interval: 50s\n"},
+		}
+	case intake.Metrics:
+		return []views.Snippet{
+			{Title: "prometheus.yml", Text: "remote_write:\n  - url: " + base + "/api/v1/write\n    authorization:\n      credentials: " + n.Key + "\n    write_relabel_configs: # take out what Tocsin says of itself\n      - source_labels: [__name__]\n        regex: tocsin_.*\n        action: drop\n"},
+			{Title: "OpenTelemetry", Text: "OTEL_EXPORTER_OTLP_ENDPOINT=" + base + "\nOTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nOTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20" + n.Key + "\n"},
 		}
 	}
 	return []views.Snippet{{Title: "try it", Text: "curl -sS " + n.URL + " -H 'Content-Type: application/json' -d '{\"key\":\"withdrawals-stuck\",\"title\":\"Withdrawals are stuck\",\"severity\":\"SEV3\",\"state\":\"firing\",\"component\":\"Withdrawals\"}'\n"}}
@@ -189,46 +226,6 @@ func (s *Server) gate(c *call, kind, key string) error {
 	return c.JSON(r.Status, r.Body)
 }
 
-type sourcesAnswer struct {
-	Sources []intake.Source `json:"sources"`
-}
-
-// apiSources and apiCreateSource are the same for robots.
-func (s *Server) apiSources(c *call) error {
-	list, err := s.Sources.List(c.ctx())
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, sourcesAnswer{nonNil(list)})
-}
-
-// sourceRequest is the body of POST /api/v1/sources.
-type sourceRequest struct {
-	Name string `json:"name"`
-	Kind string `json:"kind" enum:"alertmanager,pagerduty,generic"`
-}
-
-// sourceAnswer is the answer to it; the key is shown this once.
-type sourceAnswer struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Kind string `json:"kind"`
-	Key  string `json:"key" doc:"shown this once; for PagerDuty it is the routing key"`
-	URL  string `json:"url"`
-}
-
-func (s *Server) apiCreateSource(c *call) error {
-	var in sourceRequest
-	if err := c.decode(&in); err != nil {
-		return err
-	}
-	src, key, err := s.Sources.Create(c.ctx(), c.actor.String(), in.Name, in.Kind)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusCreated, sourceAnswer{src.ID, src.Name, src.Kind, key, intakeURL(c.baseURL(), src.Kind, key)})
-}
-
 // apiSignal is a signal on the wire: the state's own fields with times as RFC 3339.
 type apiSignal struct {
 	ID        string            `json:"id"`
@@ -250,12 +247,15 @@ type apiSignal struct {
 	Component string            `json:"component,omitempty"`
 	Labels    map[string]string `json:"labels,omitempty"`
 	Drill     bool              `json:"drill,omitempty"`
+	Quiet     *signal.Quiet     `json:"quiet,omitempty"`
+	Joint     *signal.Joint     `json:"joint,omitempty"`
+	signal.Finding
 }
 
 func newAPISignal(g signal.Signal) apiSignal {
 	return apiSignal{
 		ID: g.ID, Source: g.Source, Key: g.Key, Kind: g.Kind, Subject: g.Subject, Title: g.Title, Severity: g.Severity, State: g.State,
 		OpenedAt: rfc3339(g.OpenedAt), ClearedAt: rfc3339(g.ClearedAt), LastAt: rfc3339(g.LastAt), Reason: g.Reason, Count: g.Count,
-		Ack: g.Acknowledged, Incident: g.Incident, Chain: g.Chain, Component: g.Component, Labels: g.Labels, Drill: g.Drill,
+		Ack: g.Acknowledged, Incident: g.Incident, Chain: g.Chain, Component: g.Component, Labels: g.Labels, Drill: g.Drill, Quiet: g.Quiet, Joint: g.Joint, Finding: g.Finding,
 	}
 }

@@ -180,6 +180,11 @@ func (s *Server) removePerson(c *call) error {
 	if err := s.Auth.Remove(c.ctx(), c.actor, h); err != nil {
 		return s.showPeople(c, nil, "", err)
 	}
+	if s.Notify != nil {
+		if err := s.Notify.Forget(c.ctx(), h); err != nil { // nothing is sent to who has left all the same
+			s.Logger.Warn("the addresses of who has left are still kept; nothing is sent to them, and inviting and removing the person once more tries it again", "person", h, "err", err)
+		}
+	}
 	c.tell("done", s.person(h)+" is locked out; every session of theirs has ended.")
 	return c.land("/people")
 }
@@ -199,7 +204,8 @@ func (s *Server) inviteAgain(c *call) error {
 
 // The own account.
 
-func (s *Server) showMe(c *call, codes []string, refused error) error {
+// showMe shows the page, with what edit adds to it, or a refusal.
+func (s *Server) showMe(c *call, edit func(*views.MePage), refused error) error {
 	p := views.MePage{Name: c.actor.Name}
 	s.World.Look(func(v projection.View) { p.Base = c.base(c.actor.Name, "me", v) })
 	keys, err := s.Auth.Passkeys(c.ctx(), c.actor.ID)
@@ -219,7 +225,9 @@ func (s *Server) showMe(c *call, codes []string, refused error) error {
 	if p.CodesLeft, err = s.Auth.RecoveryCodesLeft(c.ctx(), c.actor.ID); err != nil {
 		return err
 	}
-	p.NewCodes = codes
+	if edit != nil {
+		edit(&p)
+	}
 	code := http.StatusOK
 	if refused != nil {
 		d, known := describe(refused)
@@ -249,7 +257,7 @@ func (s *Server) rename(c *call) error {
 
 func (s *Server) newCodes(c *call) error {
 	codes, err := s.Auth.NewRecoveryCodes(c.ctx(), c.actor)
-	return s.showMe(c, codes, err)
+	return s.showMe(c, func(p *views.MePage) { p.NewCodes = codes }, err)
 }
 
 func (s *Server) removePasskey(c *call) error {

@@ -23,7 +23,7 @@ const nasty = `"><script>alert(1)</script><img src=x onerror=alert(2)> ' javascr
 // furnished is a house with something nasty in every field that is shown.
 func furnished(t *testing.T, change ...func(*Options)) (*house, int64) {
 	h := newHouse(t, change...)
-	h.chains.list = []ChainSetting{{ID: "eth", Name: nasty, Family: "evm", Nodes: []string{"n1"}}}
+	h.chains.set(ChainSetting{ID: "eth", Name: nasty, Family: "evm", Nodes: []string{"n1"}})
 	h.telemetry.set(chain.View{
 		Chain: "eth", Family: chain.EVM, Network: nasty, Height: 100, Status: "ok", Interval: 12_000, Safe: 90, Finalized: 80,
 		Nodes:    []chain.NodeView{{Name: "n1", State: chain.Up, Height: 100, Client: nasty, Reason: nasty}, {Name: "n2", State: chain.Down, Reason: nasty}},
@@ -47,7 +47,7 @@ func furnished(t *testing.T, change ...func(*Options)) (*house, int64) {
 	h.cmd(closed, incident.Resolve{Validation: nasty})
 	ctx := context.Background()
 	for kind := range map[string]bool{intake.Alertmanager: true, intake.Generic: true, intake.PagerDuty: true} {
-		if _, _, err := h.Sources.Create(ctx, h.admin.String(), nasty[:40], kind); err != nil {
+		if _, _, err := h.Sources.Create(ctx, h.admin.String(), intake.Order{Name: nasty[:40], Kind: kind}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -81,7 +81,7 @@ func (s *Server) apiIncidents(c *call) error {
 	})
 	for _, n := range found {
 		err := s.World.LookInto(c.ctx(), n, func(_ projection.View, st incident.State) {
-			out.Incidents = append(out.Incidents, newAPIIncident(st))
+			out.Incidents = append(out.Incidents, newAPIIncident(st, s.now()))
 		})
 		if err != nil && !errors.Is(err, projection.ErrUnknown) {
 			return err

@@ -123,3 +123,25 @@ func TestPresenceOverflows(t *testing.T) {
 		t.Errorf("%d names", got)
 	}
 }
+
+// TestAsideIsNobody: a program that keeps pages by a person's session hears all that the person may, is present nowhere, and ends with the session.
+func TestAsideIsNobody(t *testing.T) {
+	h := newHouse(t)
+	n := h.declare(incident.Declare{Title: "Bridge"})
+	topic := "incident/" + itoa(n)
+	ana := h.ana()
+	keeper := ana.live("/live?topic=" + topic + "&since=" + itoa(h.World.Position()) + "&aside=1")
+	h.cmd(n, incident.AddNote{Text: "said while nobody looks"})
+	keeper.until(func(f frame) bool { return strings.Contains(f.HTML, "said while nobody looks") })
+	ana.get("/incidents/" + itoa(n)).want(200).has(`id="in-the-room" class="present" data-count="0"`)
+	page := ana.watch(topic)
+	page.until(func(f frame) bool { return f.Key == views.RegionPresence && strings.Contains(f.HTML, `data-count="1"`) })
+	ana.post("/signout").want(303)
+	for _, s := range []*socket{keeper, page} {
+		for _, ok := s.read(); ok; _, ok = s.read() {
+		}
+		if s.closed != 4401 {
+			t.Errorf("closed with %d when the session ended, want 4401", s.closed)
+		}
+	}
+}

@@ -5,8 +5,11 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/tocsin-ops/tocsin/internal/grouping"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/maintenance"
 	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/upkeep"
 	"github.com/tocsin-ops/tocsin/views"
 )
 
@@ -50,12 +53,44 @@ const shownLoose = 12
 
 func (s *Server) presentBoardSignals(v projection.View) views.BoardSignals {
 	loose := s.looseSignals(v)
-	out := views.BoardSignals{Signals: loose}
+	out := views.BoardSignals{Signals: loose, Silence: s.silence(v)}
 	if len(loose) > shownLoose {
 		out.Signals, out.More = loose[:shownLoose], len(loose)-shownLoose
 	}
 	return out
 }
+
+// silence is what is kept quiet now, and by which window next within a day.
+func (s *Server) silence(v projection.View) (out views.Silence) {
+	for g := range v.Signals() {
+		switch {
+		case !g.IsOpen() || g.Quiet == nil:
+		case g.Quiet.Window != "":
+			out.Signals++
+		default:
+			out.Snoozed++
+		}
+	}
+	if s.Upkeep == nil {
+		return out
+	}
+	now := s.now()
+	s.Upkeep.Look(func(w *maintenance.State, _ *grouping.State) {
+		for _, x := range w.Windows() {
+			switch span, comes := x.Next(now, upkeep.Zone); {
+			case !comes:
+			case span.From <= now:
+				out.Windows, out.Until = out.Windows+1, max(out.Until, span.Until)
+			case span.From <= now+soon && (out.NextAt == 0 || span.From < out.NextAt):
+				out.Next, out.NextAt = x.Name, span.From
+			}
+		}
+	})
+	return out
+}
+
+// soon is how long before a window begins the board says so, in ms.
+const soon = 24 * 3600_000
 
 func (s *Server) presentRecent(v projection.View) views.Recent {
 	var closed []incident.Card

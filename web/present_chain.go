@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,14 +13,16 @@ import (
 
 // chains presents every configured chain in the order of configuration;
 // chains that only a drill feeds come after them.
-func (s *Server) presentChains() views.Chains {
+func (s *Server) presentChains() views.Chains { return s.chainCards(s.incidentOfChain()) }
+
+// chainCards are the cards of all chains, each with the incident that is the chain's.
+func (s *Server) chainCards(incidents map[string]int64) views.Chains {
 	seen := map[string]chain.View{}
 	var rest []chain.View
 	for _, v := range s.Telemetry.Views() {
 		seen[v.Chain] = v
 		rest = append(rest, v)
 	}
-	incidents := s.incidentOfChain()
 	var out views.Chains
 	for _, c := range s.Chains.List() {
 		v, ok := seen[c.ID]
@@ -41,6 +44,8 @@ var findingWords = map[string]string{
 	chain.FindingReorg: "reorg", chain.FindingStall: "stalled", chain.FindingLag: "node behind",
 	chain.FindingHalted: "node halted", chain.FindingDivergence: "diverged", chain.FindingUnreachable: "node down",
 	chain.FindingBlind: "unreachable", chain.FindingWrongChain: "wrong chain", chain.FindingSyncing: "syncing", chain.FindingHeadersOnly: "hidden branch",
+	chain.FindingDistrusted: "node not trusted", chain.FindingAttack: "signs of attack", chain.FindingFeeSpike: "fees high", chain.FindingMempoolFull: "pool full",
+	chain.FindingFinality: "not finalized", chain.FindingEclipse: "node cut off",
 }
 
 // presentChain is one chain's card. It does not depend on the time of
@@ -63,15 +68,20 @@ func presentChain(v chain.View, name string, incident int64) views.Chain {
 		}
 		c.Nodes = append(c.Nodes, presentNode(n, c.StaleMs, v))
 	}
+	c.Voices = voices(v, c.Nodes)
 	c.HeadNode = best
 	if v.Status == "blind" {
 		c.State = "unknown"
 	}
-	if len(v.Findings) > 0 {
-		worst := v.Findings[0]
+	if i := slices.IndexFunc(v.Findings, func(f chain.Finding) bool { return !f.Weak }); i >= 0 { // weak ones are for review
+		worst := v.Findings[i]
 		c.State, c.Severity, c.Word, c.Says = "abnormal", worst.Severity, cmp.Or(findingWords[worst.Kind], worst.Kind), sentence(worst)
-		if worst.Kind == chain.FindingBlind {
+		switch worst.Kind {
+		case chain.FindingBlind:
 			c.State = "unknown"
+		case chain.FindingDistrusted: // and why: the nodes' own lines have no room on a wall with an incident
+			why, _, _ := strings.Cut(worst.Reason, ". ")
+			c.Says += ". " + strings.TrimSuffix(why, ".") + "."
 		}
 	}
 	for _, i := range v.Intervals {
@@ -80,6 +90,42 @@ func presentChain(v chain.View, name string, incident int64) views.Chain {
 	c.SparkOf = fmt.Sprintf("block interval in seconds, last %d blocks", len(v.Intervals))
 	c.Metrics = chainMetrics(v, best)
 	return c
+}
+
+// voices says when nodes of a chain are of one operator, and marks those; "" when each is of its own.
+func voices(v chain.View, nodes []views.Node) string {
+	of, names := map[string][]int{}, []string{}
+	for i, n := range v.Nodes {
+		key := strings.ToLower(n.Operator)
+		if key == "" {
+			return ""
+		}
+		if of[key] == nil {
+			names = append(names, key)
+		}
+		of[key] = append(of[key], i)
+	}
+	if len(names) == len(v.Nodes) {
+		return ""
+	}
+	says := fmt.Sprintf("%d nodes, %d %s", len(v.Nodes), len(names), plural(len(names), "operator", "operators"))
+	if len(names) == 1 {
+		says += ": nothing can be confirmed"
+	}
+	for _, key := range names {
+		if len(of[key]) < 2 {
+			continue
+		}
+		list := []string{}
+		for _, i := range of[key] {
+			nodes[i].Operator = v.Nodes[i].Operator
+			list = append(list, v.Nodes[i].Name)
+		}
+		if len(names) > 1 {
+			says += fmt.Sprintf("; %s are of %s and count as one", strings.Join(list, ", "), v.Nodes[of[key][0]].Operator)
+		}
+	}
+	return says + "."
 }
 
 // sentence is a finding's title without the chain's id in front: the card names the chain.
@@ -100,10 +146,16 @@ func staleAfter(v chain.View) int64 {
 
 func presentNode(n chain.NodeView, stale int64, v chain.View) views.Node {
 	out := views.Node{Name: n.Name, State: "up", Head: n.Height, SeenAt: n.Heard, StaleMs: max(30_000, stale), Lag: n.Lag, Peers: int(n.Peers), Client: n.Client}
+	if n.Networks > 0 && n.Peers > 0 {
+		out.Networks = fmt.Sprintf("%d peer %s", n.Networks, plural(int(n.Networks), "network", "networks"))
+		if n.Networks > 1 && n.TopShare >= 0.5 {
+			out.Networks += fmt.Sprintf(", %.0f %% in one", 100*n.TopShare)
+		}
+	}
 	switch n.State {
 	case chain.Up:
 		for _, f := range v.Findings {
-			if f.Subject != n.Name {
+			if f.Subject != n.Name || f.Weak {
 				continue
 			}
 			switch f.Kind {
@@ -113,8 +165,14 @@ func presentNode(n chain.NodeView, stale int64, v chain.View) views.Node {
 				out.State = "halted"
 			case chain.FindingDivergence:
 				out.State = "diverged"
+			case chain.FindingEclipse:
+				if out.State == "up" {
+					out.State = "behind"
+				}
 			}
-			out.Says = sentence(f)
+			if f.Kind == chain.FindingEclipse || !slices.ContainsFunc(v.Findings, func(e chain.Finding) bool { return e.Kind == chain.FindingEclipse && e.Subject == n.Name }) {
+				out.Says = sentence(f) // being cut off says why it is behind
+			}
 		}
 	case chain.Down:
 		out.State, out.Says = "down", n.Reason
@@ -122,6 +180,8 @@ func presentNode(n chain.NodeView, stale int64, v chain.View) views.Node {
 		out.State, out.Says = "syncing", n.Reason
 	case chain.WrongChain:
 		out.State, out.Says = "diverged", n.Reason
+	case chain.Distrusted:
+		out.State, out.Says = "distrusted", n.Reason
 	default:
 		out.State, out.Says = "unknown", n.Reason
 	}
@@ -157,18 +217,26 @@ func chainMetrics(v chain.View, node string) []views.Metric {
 			reorg.Value = "≥ " + reorg.Value
 		}
 	}
+	attack := metric("attack cost", thousands(v.AttackCost), "USD")
+	attack.Abnormal = v.AttackCost != nil && v.OpenDeposits != nil && *v.AttackCost < *v.OpenDeposits
 	if v.Family == chain.Bitcoin {
-		return []views.Metric{
+		list := []views.Metric{
 			interval,
 			metric("mempool", count(v.Pending), "tx"),
 			metric("fee rate", float(v.FeeRate, 1), "sat/vB"),
-			metric("hash rate", hashRate(v.HashRate), "H/s"),
+			metric("hash rate", thousands(v.HashRate), "H/s"),
 			reorg,
 		}
+		if v.AttackCost != nil {
+			list = append(list, attack)
+		}
+		return list
 	}
 	final := views.Metric{Label: "final", Value: "–"}
 	if v.Finalized >= 0 && v.Height >= 0 {
 		final = metric("final", "−"+strconv.FormatInt(v.Height-v.Finalized, 10), "blocks")
+	} else if v.AttackCost != nil { // mined: nothing is final but by what it costs to undo
+		final = attack
 	}
 	return []views.Metric{
 		interval,
@@ -211,7 +279,8 @@ func count(n *int64) string {
 	return grouped(*n)
 }
 
-func hashRate(f *float64) string {
+// thousands writes 6250 as 6.2 k, in steps of a thousand; nothing of nil.
+func thousands(f *float64) string {
 	if f == nil {
 		return ""
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ func (s *Server) presentStrip(st incident.State) views.Strip {
 	out := views.Strip{
 		Number: st.Number, Title: st.Title, Severity: string(st.Severity), Status: string(st.Status), Drill: st.Drill,
 		ImpactAt: st.ImpactBeganAt, DetectedAt: st.DetectedAt, DeclaredAt: st.DeclaredAt, ResolvedAt: st.ResolvedAt,
-		Commander: s.person(st.Commander()), MergedInto: st.MergedInto,
+		Commander: s.person(st.Commander()), MergedInto: st.MergedInto, Held: s.presentHeld(st),
 	}
 	if d := st.Holders(incident.RoleDeputy); len(d) > 0 {
 		out.Deputy = s.person(d[0])
@@ -67,6 +68,7 @@ func (s *Server) presentStrip(st incident.State) views.Strip {
 		out.ResolvedAt = mergedAt(st)
 	}
 	out.Actions = endActions(st)
+	scoreOnStrip(st, &out)
 	return out
 }
 
@@ -180,6 +182,14 @@ func (s *Server) presentWaiting(st incident.State) views.Waiting {
 			item.Actions = []views.Action{take}
 		case incident.WaitingSignal:
 			item.Kind = "signal"
+		case incident.WaitingPage:
+			item.Kind = "page"
+			if w.Ref != "" {
+				have := act("I have it", "acknowledge", nil)
+				have.Tone = "main"
+				item.Actions = append([]views.Action{have}, mayDecline(st.Paging, w.For)...)
+			}
+			item.Text = strings.Replace(item.Text, "@"+w.For, s.person(w.For), 1)
 		}
 		out.Items = append(out.Items, item)
 	}
@@ -208,7 +218,7 @@ func entryKind(e incident.Entry) string {
 func (s *Server) presentEntry(st incident.State, e incident.Entry) views.Entry {
 	name, kind, handle := s.actorName(e.Actor)
 	out := views.Entry{
-		Offset: e.Offset, At: e.At, Actor: name, ActorKind: kind, Handle: handle, Kind: entryKind(e), Drill: e.Drill && !st.Drill, // a drill's room is marked as a whole
+		Offset: e.Offset, At: e.At, WrittenAt: e.WrittenAt, Actor: name, ActorKind: kind, Handle: handle, Kind: entryKind(e), Drill: e.Drill && !st.Drill, // a drill's room is marked as a whole
 		EventID: e.EventID, CommandID: e.CommandID,
 	}
 	if e.Redacted != nil {
@@ -311,10 +321,19 @@ func (s *Server) presentRoomSignals(st incident.State) views.RoomSignals {
 		detach := act("Detach", "detach_signal", map[string]any{"signal": g.ID})
 		undo := act("Attach again", "attach_signal", map[string]any{"signal": g.ID})
 		detach.Undo = &undo
+		acts := []views.Action{detach}
+		if byItself(g) {
+			acts[0].Label = "Not this one"
+		}
+		if joinedBy(g) != "" {
+			at := "/signals/" + url.PathEscape(g.ID)
+			acts = append(acts, views.Action{Label: "Never by this rule", Post: at + "/detach?never=1", Undo: &views.Action{Label: "Attach again", Post: at + "/attach?admit=1&incident=" + itoa(st.Number)}})
+		}
 		out.Signals = append(out.Signals, views.Signal{
 			ID: g.ID, Source: s.sourceName(g.Source), Kind: g.Kind, Subject: g.Subject, Title: cmp.Or(g.Title, g.ID), Reason: cmp.Or(g.Reason, g.Correlation),
 			Severity: string(g.Severity), State: cmp.Or(g.State, "open"), Acknowledged: g.Acknowledged, OpenedAt: g.OpenedAt, ClearedAt: g.ClearedAt,
-			LastAt: g.LastAt, Count: int(g.Count), Incident: st.Number, Drill: st.Drill, Actions: unlessMerged(st, detach),
+			LastAt: g.LastAt, Count: int(g.Count), Incident: st.Number, Drill: st.Drill, Actions: unlessMerged(st, acts...), Why: joinedBy(g),
+			Plain: g.State == incident.SignalCleared, // its page is there for a week only
 		})
 	}
 	return out
@@ -442,7 +461,7 @@ func (s *Server) presentRow(k incident.Card) views.IncidentRow {
 	row := views.IncidentRow{
 		Number: k.Number, Title: k.Title, Severity: string(k.Severity), Status: string(k.Status), Drill: k.Drill,
 		Since: cmp.Or(k.ImpactBeganAt, k.DeclaredAt), ResolvedAt: k.ResolvedAt, Commander: s.person(k.Commander), LastAt: k.LastAt,
-		Signals: k.OpenSignals, NextDueAt: k.NextDue,
+		Signals: k.OpenSignals, NextDueAt: k.NextDue, Held: s.heldOf(k), Claimed: s.person(k.ClaimedBy),
 	}
 	for _, c := range k.Chains {
 		row.Chains = append(row.Chains, s.chainName(c))

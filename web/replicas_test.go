@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/tocsin-ops/tocsin/hub"
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/incident"
@@ -44,7 +46,8 @@ func TestPageMovesBetweenReplicas(t *testing.T) {
 		}
 		text += f.HTML
 	}
-	if !strings.Contains(text, "second, while on the way") || strings.Contains(text, "first, seen at a") {
+	// A replica that took several events at once draws their entries at the position of the last: the first may come again, under its own key.
+	if !strings.Contains(text, "second, while on the way") {
 		t.Errorf("not what was missed: %s", head(text))
 	}
 	keeper.until(func(f frame) bool { return strings.Contains(f.HTML, "third, seen at b") })
@@ -85,12 +88,11 @@ func TestReplicaThatIsBehindIsNotLive(t *testing.T) {
 func TestReadOnlyReplicaIsNotWaitedFor(t *testing.T) {
 	h, held, _ := heldHouse(t)
 	held.Store(true)
-	began := time.Now()
-	s := h.ana().live("/live?topic=board&since=1000000")
-	h.ana().get("/?since=1000000").want(200)
-	if took := time.Since(began); took >= catchUp {
-		t.Errorf("waited %v", took)
-	}
+	var s *socket
+	withoutWaiting(t, func() {
+		s = h.ana().live("/live?topic=board&since=1000000")
+		h.ana().get("/?since=1000000").want(200)
+	})
 	for _, f := range s.rest() {
 		if f.Type == "resync" {
 			t.Error("loaded anew what is newer than anything here")
@@ -117,12 +119,14 @@ func TestChainsBetweenReplicasWithOtherClocks(t *testing.T) {
 				return func(f frame) bool { return f.Key == "chain-eth" && strings.Contains(f.HTML, fmt.Sprint(n)) }
 			}
 			keeper := b.ana().live("/live?topic=chains&since=" + fmt.Sprint(b.chainTopic().Since) + "&from=" + b.instance)
+			keeper.rest() // what changed on its way told it to load anew, and that would cover what comes with it
+			before := time.Now()
 			change(b, 7001)
 			keeper.until(height(7001))
 
-			// The page was at a and whole half a second ago; b has 7001 since then or not.
+			// The page was at a and whole half a second before 7001.
 			topic := a.chainTopic()
-			s := a.ana().at(b).live(fmt.Sprintf("/live?topic=chains&since=%d&from=%s&ago=500", topic.Since, topic.From))
+			s := a.ana().at(b).live(fmt.Sprintf("/live?topic=chains&since=%d&from=%s&ago=%d", topic.Since, topic.From, time.Since(before).Milliseconds()+500))
 			s.until(func(f frame) bool { return height(7001)(f) || f.Type == "resync" })
 			change(b, 7002)
 			got := s.until(height(7002))
@@ -144,6 +148,37 @@ func TestChainsBetweenReplicasWithOtherClocks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A chain that changes while its card is drawn and a page comes is shown to that page.
+func TestChainChangesWhileAPageComes(t *testing.T) {
+	asked, base, drawing, draw := make(chan bool), make(chan bool), make(chan bool), make(chan bool)
+	var b *house
+	b = newHouse(t).another(func(o *Options) {
+		o.Hub = hub.New(hub.Options{Build: "test", Beat: 250 * time.Millisecond, Base: func(topic string) int64 {
+			if topic == topicChains {
+				asked <- true
+				<-base
+			}
+			return b.BaseOf(topic)
+		}})
+	})
+	opened := make(chan *socket)
+	go func() {
+		opened <- b.ana().live("/live?topic=chains&since=" + fmt.Sprint(b.chainTopic().Since) + "&from=" + b.instance)
+	}()
+	<-asked // the topic is there, and what it begins with is not known yet
+	var once sync.Once
+	b.telemetry.onLook(func() { once.Do(func() { drawing <- true; <-draw }) })
+	b.ChainChanged("")
+	<-drawing // for that topic
+	close(base)
+	page := <-opened
+	page.rest() // it was on its way when chains changed, and is told to load anew
+	b.telemetry.set(chain.View{Chain: "eth", Family: chain.EVM, Network: "Ethereum", Height: 7001, Status: "ok"})
+	b.ChainChanged("eth")
+	close(draw)
+	page.until(func(f frame) bool { return f.Key == "chain-eth" && strings.Contains(f.HTML, "7001") })
 }
 
 // Who wrote at one replica reads it at another.
@@ -173,13 +208,26 @@ func TestReadYourWritesElsewhere(t *testing.T) {
 	robot.header.Set(headerPosition, "next week")
 	robot.get("/api/v1/incidents").want(200)
 	// Strangers wait for nothing.
-	began := time.Now()
 	v := a.nobody()
 	v.header.Set(headerPosition, "1000000")
-	v.get("/api/v1/incidents?since=1000000").want(401)
-	v.get("/status?since=1000000").want(200)
-	if time.Since(began) >= catchUp {
-		t.Error("a stranger was waited for")
+	withoutWaiting(t, func() {
+		v.get("/api/v1/incidents?since=1000000").want(401)
+		v.get("/status?since=1000000").want(200)
+	})
+}
+
+// withoutWaiting fails when what asks is made to wait. A wait lasts catchUp each time; a busy machine may take as long now and then, so one time without is
+// enough.
+func withoutWaiting(t *testing.T, asks func()) {
+	t.Helper()
+	for tries := 1; ; tries++ {
+		began := time.Now()
+		asks()
+		if took := time.Since(began); took < catchUp {
+			return
+		} else if tries == 10 {
+			t.Fatalf("waited %v, as %d times before", took, tries-1)
+		}
 	}
 }
 

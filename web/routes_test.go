@@ -20,9 +20,21 @@ var openRoutes = map[string]string{
 	"GET /join/:token":                      "the token is the credential",
 	"POST /join/:token":                     "the token is the credential",
 	"GET /wall/:token":                      "the token is the credential",
+	"GET /page/:token":                      "the token is the credential of who was paged; changes nothing",
+	"POST /page/:token/acknowledge":         "the token is the credential of who was paged",
+	"POST /page/:token/decline":             "the token is the credential of who was paged",
 	"POST /signout":                         "ends only the session that asks",
 	"POST /api/v1/intake/:kind/:key":        "the key is the credential",
+	"POST /api/v1/intake/:kind":             "the key is the credential, as Bearer token",
+	"GET /api/v1/intake/heartbeat/:key":     "the key is the credential",
+	"OPTIONS /api/v1/intake/:kind/:key":     "changes nothing; a key that opens nothing gets no answer",
+	"POST /v2/change/enqueue":               "the routing key is the credential",
 	"POST /v2/enqueue":                      "the routing key is the credential",
+	"POST /api/v1/write":                    "the key is the credential, as Bearer token",
+	"POST /api/v1/write/:key":               "the key is the credential",
+	"POST /v1/metrics":                      "the key is the credential, as Bearer token",
+	"POST /v1/metrics/:key":                 "the key is the credential",
+	"GET /calendar/:token":                  "the token is the credential; rate limited",
 	"GET /status":                           "what was published, nothing else",
 	"GET /status/:audience":                 "judged by audience",
 	"GET /status/live":                      "judged by audience",
@@ -37,6 +49,8 @@ var openRoutes = map[string]string{
 	"GET /openapi.json":                     "the same for everybody",
 	"GET /assets/*":                         "styles and scripts",
 	"GET /favicon.ico":                      "an icon",
+	"GET /sw.js":                            "a script, the same for everybody",
+	"POST /push/seen/:token":                "the token is the credential; it does nothing but say that a device showed one notification",
 	"GET /healthz":                          "one word",
 	"GET /readyz":                           "one word",
 }
@@ -81,7 +95,7 @@ func TestOpenRoutesAreArguedFor(t *testing.T) {
 // address fills a route's parameters with things that exist or could.
 func address(path string) string {
 	return strings.NewReplacer(":number", "1", ":id", "nothing", ":handle", "nobody-here", ":token", "nothing", ":kind", "generic", ":key", "nothing",
-		":audience", "clients", ":document", "summary.json", ":name", "job", ":month", "2022-08", "*", "chain/x/interval").Replace(path)
+		":act", "undo", ":audience", "clients", ":document", "summary.json", ":name", "job", ":month", "2022-08", "*", "chain/x/interval").Replace(path)
 }
 
 // TestRightsOnEveryRoute walks all routes as everybody. Who may not is refused

@@ -15,7 +15,7 @@ import (
 
 // subscribe opens the live socket. since may be given once for each topic, once
 // for all, or not at all (then the page holds nothing and is told to resync
-// when there is something).
+// when there is something). With aside=1 nobody is present by it.
 func (s *Server) subscribe(c *call, topics, since []string, judge func(topic string) error) error {
 	if len(topics) == 0 || len(topics) > hub.MaxTopics {
 		return refusal("topic_missing", "Name 1 to "+strconv.Itoa(hub.MaxTopics)+" topics: /live?topic=board&since=0.")
@@ -48,12 +48,18 @@ func (s *Server) subscribe(c *call, topics, since []string, judge func(topic str
 	if err := s.level(c.ctx(), req.Topics); err != nil {
 		return err
 	}
+	aside := c.QueryParam("aside") != "" && c.actor.Owner() != ""
+	if aside {
+		req.Owner += hub.Aside
+	}
 	req.Recheck = func() bool { return c.still(c.ctx()) }
 	if err := ws.Serve(c.Response(), c.Request(), s.Hub, req); err != nil {
 		s.Logger.Debug("live socket refused", "err", err)
 		return nil // answered already
 	}
-	s.attends(c.actor, req.Topics)
+	if !aside {
+		s.attends(c.actor, req.Topics)
+	}
 	s.endWhenExpired(c, c.actor.Until)
 	return nil
 }

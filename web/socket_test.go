@@ -24,7 +24,8 @@ type socket struct {
 	ws *websocket.Conn
 	// closed is the close code once the server has ended it.
 	closed int
-	beats  bool // read returns them too
+	beats  bool    // read returns them too
+	had    []frame // by the until that waits
 }
 
 // dial connects as the visitor; on a refusal it returns the answer instead.
@@ -67,7 +68,7 @@ func (v *visitor) live(path string) *socket {
 }
 
 // patience is how long a test waits for a frame before it fails.
-const patience = 20 * time.Second
+const patience = 45 * time.Second
 
 // read returns the next frame that is no beat; ok is false at the end.
 func (s *socket) read() (f frame, ok bool) {
@@ -79,7 +80,7 @@ func (s *socket) read() (f frame, ok bool) {
 			return f, false
 		}
 		if err != nil {
-			s.t.Fatalf("socket: %v", err)
+			s.t.Fatalf("socket: %v; had %s", err, briefly(s.had))
 		}
 		f = frame{}
 		if err := json.Unmarshal(b, &f); err != nil {
@@ -91,14 +92,24 @@ func (s *socket) read() (f frame, ok bool) {
 	}
 }
 
+// briefly names frames by what they are about.
+func briefly(frames []frame) string {
+	var b strings.Builder
+	for _, f := range frames {
+		fmt.Fprintf(&b, "[%s %s %s %d] ", f.Type, f.Topic, f.Key, f.Seq)
+	}
+	return b.String()
+}
+
 // until returns all frames up to and with the one that is wanted.
 func (s *socket) until(want func(frame) bool) (all []frame) {
 	s.t.Helper()
 	_ = s.ws.SetReadDeadline(time.Now().Add(patience))
 	for {
+		s.had = all
 		f, ok := s.read()
 		if !ok {
-			s.t.Fatalf("the socket ended with %d before what was waited for; had %+v", s.closed, all)
+			s.t.Fatalf("the socket ended with %d before what was waited for; had %s", s.closed, briefly(all))
 		}
 		all = append(all, f)
 		if want(f) {

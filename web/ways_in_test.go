@@ -16,7 +16,7 @@ func TestIntakeAnswers(t *testing.T) {
 	h := newHouse(t)
 	ctx := context.Background()
 	key := func(kind string) string {
-		_, k, err := h.Sources.Create(ctx, h.admin.String(), "a "+kind, kind)
+		_, k, err := h.Sources.Create(ctx, h.admin.String(), intake.Order{Name: "a " + kind, Kind: kind})
 		if err != nil {
 			t.Fatal(err)
 		}

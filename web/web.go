@@ -17,13 +17,18 @@ import (
 
 	"github.com/tocsin-ops/tocsin/hub"
 	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/calendar"
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/intake"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
+	"github.com/tocsin-ops/tocsin/internal/notify"
+	"github.com/tocsin-ops/tocsin/internal/pager"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/internal/replica"
 	"github.com/tocsin-ops/tocsin/internal/room"
+	"github.com/tocsin-ops/tocsin/internal/roster"
+	"github.com/tocsin-ops/tocsin/internal/watchdog"
 )
 
 // Telemetry is what pages see of the chains.
@@ -38,7 +43,9 @@ type Chains interface {
 	// Test asks a node who it is; the sentence is for people.
 	Test(ctx context.Context, url string) ChainTest
 	// Add starts watching; the error is a refusal with a sentence.
-	Add(ctx context.Context, by auth.Actor, name string, urls []string) error
+	Add(ctx context.Context, by auth.Actor, name string, nodes []ChainNode) error
+	// Operate says who runs the nodes of a chain that was added here, by the nodes' names; "" = taken from the address.
+	Operate(ctx context.Context, by auth.Actor, id string, operators map[string]string) error
 	// Remove stops watching.
 	Remove(ctx context.Context, by auth.Actor, name string) error
 }
@@ -49,7 +56,14 @@ type ChainSetting struct {
 	Fixed            bool // from the configuration file: it cannot be removed here
 	Drill            bool // fed by a drill
 	Nodes            []string
+	Operators        []ChainOperator // of Nodes, in their order; none for a drill
 }
+
+// ChainNode is a node to be watched. URL may hold credentials.
+type ChainNode struct{ URL, Operator string }
+
+// ChainOperator is who runs a node: what somebody said ("" = nobody did), and what it counts as.
+type ChainOperator struct{ Node, Said, Is string }
 
 // ChainTest is what a node answered when its address was tried.
 type ChainTest struct {
@@ -67,8 +81,8 @@ type ChainTest struct {
 type Drills interface {
 	Scenarios() []DrillScenario
 	Running() *DrillRun
-	// Start begins a scenario at a speed (1 = as it was); the error is a refusal.
-	Start(ctx context.Context, by auth.Actor, key string, speed float64) error
+	// Start begins a scenario at a speed (1 = as it was); with out its pages reach people for real. The error is a refusal.
+	Start(ctx context.Context, by auth.Actor, key string, speed float64, out bool) error
 	// Stop ends the running one; stopping nothing is no error.
 	Stop(ctx context.Context, by auth.Actor) error
 }
@@ -85,7 +99,8 @@ type DrillRun struct {
 	Key, Name string
 	Since     int64
 	Speed     float64
-	Done      int // per cent
+	Done      int  // per cent
+	Out       bool // people are paged for real
 }
 
 // Component is one entry of the status page.
@@ -117,8 +132,24 @@ type Options struct {
 	Ready       func() bool // nil = always
 	Backups     Backups     // nil = none are made here
 
+	SeriesPerSource int // of a source of metrics at a time; 0 = the store's default
+
 	Health      func() Health      // asked with every request and once a second, so it answers from memory; nil = everything can be written
 	Replication func() Replication // asked by pages and figures, so it answers from memory; nil = this one is alone
+	Upkeep      Upkeep             // maintenance windows and grouping rules; nil = none are kept here
+	Pulse       Pulse              // heartbeats; nil = none are judged here
+	Direct      Direct             // quiets and wakes one signal; nil = nothing is quieted here
+	Findings    Findings           // figures of the detectors and verdicts; nil = nothing is judged here
+	Past        Past               // what past incidents teach; nil = nothing is learned here
+	Wallets     Wallets            // the graph of addresses; nil = none is kept here
+	Ahead       Ahead              // what is likely to happen next; nil = nothing is forecast here
+	Ruling      Ruling             // what the rules of the rule files say; nil = there are none here
+	OnCall      *roster.Service    // who is on call; nil = nobody knows here
+	Feeds       *calendar.Feeds    // calendars of on-call; nil = none are given out here
+	Pager       *pager.Pager       // tells figures; nil = nobody is paged from here
+	Watchdog    *watchdog.Watchdog // tells figures; nil = there is none
+	PageLinks   PageLinks          // links in the messages of pages; nil = there are none
+	Notify      *notify.Office     // how people are reached; nil = nobody is notified from here
 	Presence    Presence           // who has which room open, on all replicas; nil = on this one
 }
 
@@ -132,6 +163,10 @@ type Server struct {
 	assets *assets
 	tally  *tally
 	people *attendance
+	inbox  inbox
+	hands  hands
+	typed  typedPast
+	heed   heed
 
 	instance string // names this process in what it alone counts; see live_since.go
 
@@ -141,11 +176,13 @@ type Server struct {
 	strangers  int           // live sockets above which nobody gets one who has not signed in
 	houseEvery time.Duration // how often it is looked whether something can be written, and who has left a room
 	recheck    time.Duration // how often a stream asks whether its credential still holds
+
+	attentionBeat time.Duration // how often attention is told anew when nothing changes
 }
 
 // New builds the routes.
 func New(o Options) *Server {
-	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second, houseEvery: time.Second, instance: rand.Text()[:10]}
+	s := &Server{Options: o, echo: echo.New(), tally: newTally(), ending: make(chan struct{}), strangers: 10_000, recheck: 5 * time.Second, attentionBeat: 10 * time.Second, houseEvery: time.Second, instance: rand.Text()[:10]}
 	if s.Ready == nil {
 		s.Ready = func() bool { return true }
 	}

@@ -12,12 +12,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/backup"
 	"github.com/tocsin-ops/tocsin/internal/config"
+	"github.com/tocsin-ops/tocsin/internal/whole"
 	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/store/bolt"
 )
@@ -87,7 +87,7 @@ func (b backupTo) Run(ctx context.Context, io streams) error {
 	if err := os.Rename(part.Name(), b.Out); err != nil {
 		return err
 	}
-	if err := syncDirectory(filepath.Dir(b.Out)); err != nil {
+	if err := whole.SyncDirectory(filepath.Dir(b.Out)); err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "backup: %s: %d events of %s, %d keys, %s\nkey: %s\n%s", b.Out, s.Events, s.Origin, s.Keys, bytesText(st.Size()), s.Verifier, s.Checkpoint)
@@ -201,17 +201,4 @@ func bytesText(n int64) string {
 		return fmt.Sprintf("%d KiB", (n+1023)>>10)
 	}
 	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
-}
-
-// syncDirectory makes a new name in dir survive a loss of power.
-func syncDirectory(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

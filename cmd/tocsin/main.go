@@ -31,6 +31,10 @@ type cli struct {
 	Token   token       `cmd:"" help:"Make an API token or a sign-in link: with the server stopped, or on a shared store at any time."`
 	Backup  backupTo    `cmd:"" help:"Write everything into one file."`
 	Restore restore     `cmd:"" help:"Put a backup into an empty directory or store."`
+	Apply   apply       `cmd:"" help:"Apply on-call settings from YAML to a running server: teams, schedules, policies, rules."`
+	Export  export      `cmd:"" help:"Print the on-call settings of a running server as YAML, as apply takes them."`
+	Detect  detect      `cmd:"" help:"Score a series for anomalies: CSV timestamp,value on standard input, the same rows with anomaly_score on standard output."`
+	Replay  replay      `cmd:"" help:"Play a recording through the detectors: observations as NDJSON in, signals as NDJSON out."`
 	Version versionLine `cmd:"" help:"Print the version."`
 }
 

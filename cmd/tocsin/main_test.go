@@ -81,7 +81,7 @@ func background(t *testing.T, environ []string, args ...string) *serving {
 			cancel()
 			select {
 			case ended = <-code:
-			case <-time.After(30 * time.Second):
+			case <-time.After(45 * time.Second):
 				t.Fatal("the program does not stop")
 			}
 		}
@@ -94,7 +94,7 @@ func background(t *testing.T, environ []string, args ...string) *serving {
 // says waits for a line on standard output.
 func (s *serving) says(rx *regexp.Regexp) []string {
 	s.t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(45 * time.Second)
 	for {
 		if m := rx.FindStringSubmatch(s.out.String()); m != nil {
 			return m

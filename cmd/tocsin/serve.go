@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/app"
@@ -70,6 +72,7 @@ func serveConfig(ctx context.Context, io streams, o app.Options, started func(co
 	} else {
 		fmt.Fprintf(io.out, "open %s\n", a.URL())
 	}
+	defer onHangup(a.ReloadRules)()
 	if started == nil {
 		return a.Run(ctx)
 	}
@@ -83,6 +86,28 @@ func serveConfig(ctx context.Context, io streams, o app.Options, started func(co
 		return err
 	}
 	return <-ran
+}
+
+// onHangup calls f at every SIGHUP until the returned function is called.
+func onHangup(f func()) (end func()) {
+	hup, over, ended := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-hup:
+				f()
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(over)
+		<-ended
+	}
 }
 
 type demo struct {

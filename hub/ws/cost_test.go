@@ -39,7 +39,7 @@ func (s *server) bareDial(t testing.TB, query string) (net.Conn, *bufio.Reader) 
 // bareNext reads one frame that is neither beat nor hello.
 func bareNext(t testing.TB, c net.Conn, r io.Reader) message {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(45 * time.Second))
 	for {
 		var head [8]byte
 		read := func(p []byte) {
@@ -141,10 +141,10 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// until waits for what happens on other goroutines; it fails after 20 s.
+// until waits for what happens on other goroutines; it fails after 45 s.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(45 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited too long: %s", what)
 		}

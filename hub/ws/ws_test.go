@@ -104,7 +104,7 @@ type message struct {
 func (c *client) next() message {
 	c.t.Helper()
 	for {
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(45 * time.Second))
 		_, p, err := c.ReadMessage()
 		if err != nil {
 			c.t.Fatalf("read: %v", err)
@@ -136,7 +136,7 @@ func (c *client) want(words ...string) {
 func (c *client) wantClose(code int) {
 	c.t.Helper()
 	for {
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(45 * time.Second))
 		_, _, err := c.ReadMessage()
 		if err == nil {
 			continue

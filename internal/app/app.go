@@ -10,22 +10,30 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-ops/tocsin/hub"
+	"github.com/tocsin-ops/tocsin/internal/appraise"
+	"github.com/tocsin-ops/tocsin/internal/assess"
 	"github.com/tocsin-ops/tocsin/internal/auth"
+	"github.com/tocsin-ops/tocsin/internal/calendar"
+	"github.com/tocsin-ops/tocsin/internal/casebook"
 	"github.com/tocsin-ops/tocsin/internal/config"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/exercise"
 	"github.com/tocsin-ops/tocsin/internal/intake"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
 	"github.com/tocsin-ops/tocsin/internal/projection"
+	"github.com/tocsin-ops/tocsin/internal/pulse"
 	"github.com/tocsin-ops/tocsin/internal/reactor"
 	"github.com/tocsin-ops/tocsin/internal/replica"
 	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/internal/telemetry"
+	"github.com/tocsin-ops/tocsin/internal/upkeep"
+	"github.com/tocsin-ops/tocsin/internal/watch"
 	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/web"
 )
@@ -44,6 +52,9 @@ type Options struct {
 	OpenBlobs func(ctx context.Context, address string) (store.Blobs, error)
 	// BootstrapToken is an administrator API token for automation; "" = none.
 	BootstrapToken string
+	// Also are further listeners to answer on, of TLS or not; the App closes them,
+	// also when New fails. PublicURL should name one that others can reach.
+	Also []net.Listener
 	// Demo marks everything as a drill: for throw-away directories only.
 	Demo bool
 	// Clock is the time of commands; nil = the wall clock.
@@ -67,12 +78,23 @@ type App struct {
 	tsdb    *metrics.Store
 	blobs   store.Blobs
 	watch   *telemetry.Supervisor
+	watches *watch.Watch
 	chain   *chains
 	flow    *flow
 	play    *exercise.Player
 	stage   *stage
+	figures *figures
+	owed    *deposits
+	telling *telling
 	react   *reactor.Runner
 	keep    *keeper
+	judged  *appraise.Service
+	upkeep  *upkeep.Service
+	pulse   *pulse.Watch
+	past    *casebook.Service
+	paging  *paging
+	detect  *detectors
+	scoring *assess.Service
 	web     *web.Server
 	http    *http.Server
 	ln      net.Listener
@@ -157,6 +179,9 @@ func (a *App) compose(ctx context.Context) error {
 	gate := intake.NewGate(desk, a.sources, a.component("intake"))
 	a.world = projection.New(a.log)
 	desk.SeedFrom(a.world.Source)
+	if err := a.newUpkeep(ctx, desk, gate); err != nil {
+		return err
+	}
 	a.rooms = room.New(a.log)
 	if elector, ok := a.db.(store.Elector); ok {
 		a.rooms.Among(elector)
@@ -166,6 +191,9 @@ func (a *App) compose(ctx context.Context) error {
 	a.flow = &flow{app: a, desk: desk}
 	a.watch = telemetry.New(telemetry.Options{Sink: a.flow, Open: a.flow.open, Log: a.component("telemetry")})
 	if a.chain, err = newChains(ctx, a, c.Chains); err != nil {
+		return err
+	}
+	if a.watches, err = newWatch(a, c); err != nil {
 		return err
 	}
 	a.play = exercise.New(exercise.Options{
@@ -180,6 +208,18 @@ func (a *App) compose(ctx context.Context) error {
 	correlator := reactor.NewCorrelator(a.log, correlatorRoom{a.rooms}, rules, o.Clock, a.component("correlator"))
 	a.react = reactor.NewRunner(correlator, a.log, a.db, a.component("correlator"))
 	a.keep = newKeeper(c.Data, a.log, a.world, correlator, a.component("snapshot"))
+	if a.detect, err = newDetectors(a, c.Detection); err != nil {
+		return err
+	}
+	a.flow.observe = a.detect.observe
+	a.judged = appraise.New(appraise.Options{Log: a.log, Moved: a.detect.moved, Path: filepath.Join(c.Data, SnapshotDir, "detectors"), Logger: a.component("findings")})
+	a.past = newPast(a, c.Data)
+	if a.scoring, err = newScoring(ctx, a); err != nil {
+		return err
+	}
+	if a.paging, err = newPaging(ctx, a); err != nil {
+		return err
+	}
 	var components []web.Component
 	for _, k := range c.Components {
 		components = append(components, web.Component{Name: k.Name, Group: k.Group, Description: k.Description})
@@ -187,9 +227,19 @@ func (a *App) compose(ctx context.Context) error {
 	a.web = web.New(web.Options{
 		Log: a.log, World: a.world, Rooms: a.rooms, Auth: a.auth, Gate: gate, Sources: a.sources, Hub: a.hub, Metrics: a.tsdb,
 		Telemetry: a.chain, Chains: a.chain, Drills: a.drills(), Logger: a.component("web"), Clock: a.millis,
-		Site: c.Organisation, StatusTitle: c.Status.Title, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, Version: o.Version, Demo: o.Demo,
-		Ready: a.ready.Load, Backups: a.spool(), Health: a.health, Presence: a.peers, Replication: a.replication,
+		Site: c.Organisation, StatusTitle: c.Status.Title, PublicURL: c.PublicURL, Components: components, Audiences: c.Status.Audiences, SeriesPerSource: c.Metrics.SeriesPerSource, Version: o.Version, Demo: o.Demo,
+		Ready: a.ready.Load, Backups: a.spool(), Health: a.health, Presence: a.peers, Findings: a.judged, Upkeep: a.upkeep, Pulse: a.pulse, Direct: desk.Direct, Past: a.past, OnCall: a.paging.roster, Feeds: calendar.NewFeeds(a.db), PageLinks: a.paging.links, Pager: a.paging.pager, Watchdog: a.paging.dog, Notify: a.paging.office, Ahead: a.detect, Wallets: a.detect, Ruling: a.ruling, Replication: a.replication,
 	})
+	a.telling = &telling{to: a.peers.TellSamples}
+	if a.peers.Shared() {
+		a.tsdb.Tell(a.telling.add)
+	}
+	if a.figures, err = newFigures(a); err != nil {
+		return err
+	}
+	if a.owed, err = newDeposits(ctx, a); err != nil {
+		return err
+	}
 	a.auth.OnRevoke(func(owner string) { a.hub.EndOwner(owner, "Your access has changed. Sign in again.") })
 	a.http = &http.Server{Handler: a.web, ReadHeaderTimeout: headerWait, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.component("http").Handler(), slog.LevelDebug)}
 	if c.TLS.Cert != "" {
@@ -206,12 +256,16 @@ func (a *App) compose(ctx context.Context) error {
 // HasAssets is true when the binary carries its styles and scripts.
 func HasAssets() bool { return web.Built() }
 
+// Asset is one of them by its name, like app.css, with its media type; ok is
+// false when there is none. The bytes are not to be changed.
+func Asset(name string) (mime string, body []byte, ok bool) { return web.File(name) }
+
 // Handler answers the App's HTTP without its listener, for embedding.
 func (a *App) Handler() http.Handler { return a.web }
 
 func (a *App) drills() drills { return drills{a.play, a.peers, a.stage} }
 
-// StartDrill plays a scenario, as the demo does.
+// StartDrill plays a scenario, as the demo does: nothing of it leaves the building.
 func (a *App) StartDrill(ctx context.Context, scenario string, speed float64) error {
-	return a.drills().Start(ctx, auth.SystemActor("demo"), scenario, speed)
+	return a.drills().Start(ctx, auth.SystemActor("demo"), scenario, speed, false)
 }

@@ -394,8 +394,37 @@ func TestChainsAreKept(t *testing.T) {
 	if code, out := a.call("POST", "/chains", `{"name":"Dead","urls":["http://user:hunter2@127.0.0.1:1"]}`); code != 422 || strings.Contains(out, "hunter2") {
 		t.Errorf("a dead node: %d %s", code, out)
 	}
+	for _, again := range []string{node.URL + "/", "ws" + strings.TrimPrefix(node.URL, "http"), strings.Replace(node.URL, "127.0.0.1", "localhost", 1)} {
+		if code, out := a.call("POST", "/chains", `{"name":"Double","urls":["`+node.URL+`","`+again+`"]}`); code != 422 || !strings.Contains(out, "same_address") || !strings.Contains(out, "are one address") {
+			t.Errorf("%s beside the same node: %d %s", again, code, out)
+		}
+	}
+	if code, out := a.call("POST", "/chains", `{"name":"Long","urls":["`+node.URL+`"],"operators":["`+strings.Repeat("x", 61)+`"]}`); code != 422 || !strings.Contains(out, "text_too_long") {
+		t.Errorf("a long operator: %d %s", code, out)
+	}
+	host := strings.TrimPrefix(node.URL, "http://")
+	a.must("POST", "/chains", `{"name":"Pair","urls":["`+node.URL+`/?key=one","`+node.URL+`/?key=two"],"operators":["us"]}`)
+	operators := func(one, two string) func() bool {
+		return func() bool {
+			out := a.must("GET", "/api/v1/chains", "")
+			return strings.Contains(out, `"operator":"`+one+`"`) && strings.Contains(out, `"operator":"`+two+`"`)
+		}
+	}
+	until(t, "the nodes are of two operators", operators("us", host))
+	if code, out := a.call("POST", "/chains/pair/operators", `{"operators":{"nobody":"x"}}`); code != 422 || !strings.Contains(out, "unknown_node") {
+		t.Errorf("a node that is not there: %d %s", code, out)
+	}
+	if code, out := a.call("POST", "/chains/pair/operators", `{"operators":{"`+host+`":"`+strings.Repeat("x", 61)+`"}}`); code != 422 || !strings.Contains(out, "text_too_long") {
+		t.Errorf("a long operator: %d %s", code, out)
+	}
+	a.must("POST", "/chains/pair/operators", `{"operators":{"`+host+`":"","`+host+`-2":"them"}}`)
+	until(t, "they are of two others", operators(host, "them"))
+	if out := a.must("GET", "/api/v1/log?follow=false", ""); !strings.Contains(out, "chain.operated") {
+		t.Error("the log does not say who runs the nodes")
+	}
 	a.stop()
 	b := start(t, dir)
+	until(t, "who runs them is kept", func() bool { return strings.Contains(b.must("GET", "/api/v1/chains", ""), `"operator":"them"`) })
 	if out := b.must("GET", "/chains", ""); !strings.Contains(out, "Testnet") || strings.Contains(out, "hunter2") {
 		t.Error("after a restart the page does not show the chain, or shows the password")
 	}

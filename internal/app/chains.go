@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/config"
+	"github.com/tocsin-ops/tocsin/internal/drill"
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
 	"github.com/tocsin-ops/tocsin/internal/telemetry"
 	"github.com/tocsin-ops/tocsin/store"
@@ -41,8 +42,9 @@ type chains struct {
 	added    []telemetry.Chain
 	drill    []telemetry.Chain
 	leading  bool // this replica watches fixed and added
-	// drills are the chains of all drills of this run: the findings that end with
-	// a drill come after its chains are gone. As many as the scenarios have.
+	// drills are the chains of all drills there are, also those that were played
+	// before a restart or that another replica plays: their samples are stored
+	// here too. As many as the scenarios have.
 	drills map[string]bool
 	names  map[string]string // id -> display name
 }
@@ -55,6 +57,11 @@ type kept struct {
 
 func newChains(ctx context.Context, a *App, fixed []config.Chain) (*chains, error) {
 	c := &chains{app: a, drills: map[string]bool{}, names: map[string]string{}}
+	for _, s := range drill.All() {
+		for _, t := range s.Chains {
+			c.drills[t.ID] = true
+		}
+	}
 	for _, f := range fixed {
 		t, err := fromConfig(f)
 		if err != nil {
@@ -82,9 +89,10 @@ func newChains(ctx context.Context, a *App, fixed []config.Chain) (*chains, erro
 }
 
 func fromConfig(f config.Chain) (telemetry.Chain, error) {
-	t := telemetry.Chain{Name: slug(f.Name), Family: chain.Family(f.Family), ChainID: f.ChainID, Routine: f.RoutineReorg, Confirmations: f.Confirmations, Interval: f.BlockInterval.Std()}
+	t := telemetry.Chain{Name: slug(f.Name), Family: chain.Family(f.Family), ChainID: f.ChainID, Routine: f.RoutineReorg, Confirmations: f.Confirmations, Interval: f.BlockInterval.Std(),
+		Wait: f.SecondNodeWait.Std(), Poll: f.Poll.Std(), HashPrice: f.HashPrice, OpenDeposits: f.OpenDeposits, Validators: f.Validators, L1: telemetry.L1{URL: f.L1.URL.Reveal(), Inbox: f.L1.Inbox, Batcher: f.L1.Batcher}}
 	for _, n := range f.Nodes {
-		t.Nodes = append(t.Nodes, telemetry.Node{Name: n.Name, URL: n.Endpoint(), WS: n.Socket()})
+		t.Nodes = append(t.Nodes, telemetry.Node{Name: n.Name, URL: n.Endpoint(), WS: n.Socket(), Operator: n.Operator})
 	}
 	return t, t.Check()
 }
@@ -144,8 +152,12 @@ func (c *chains) List() []web.ChainSetting {
 	all := slices.Concat(c.fixed, c.added, c.drill)
 	for i, t := range all {
 		s := web.ChainSetting{ID: t.Name, Name: cmp.Or(c.names[t.Name], t.Name), Family: string(t.Family), Fixed: i < len(c.fixed), Drill: i >= len(c.fixed)+len(c.added)}
+		by := t.Voices()
 		for _, n := range t.Nodes {
 			s.Nodes = append(s.Nodes, n.Name)
+			if !s.Drill {
+				s.Operators = append(s.Operators, web.ChainOperator{Node: n.Name, Said: n.Operator, Is: by[n.Name]})
+			}
 		}
 		out = append(out, s)
 	}
@@ -181,10 +193,20 @@ func refuse(code, format string, args ...any) error {
 }
 
 // Add implements web.Chains: every address is asked first, all must be of one chain.
-func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []string) error {
+func (c *chains) Add(ctx context.Context, by auth.Actor, title string, nodes []web.ChainNode) error {
 	t := telemetry.Chain{}
+	for _, n := range nodes {
+		if err := operatorText(n.Operator); err != nil {
+			return err
+		}
+		t.Nodes = append(t.Nodes, telemetry.Node{Name: nodeName(n.URL, t.Nodes), URL: n.URL, Operator: strings.TrimSpace(n.Operator)})
+	}
+	if a, b := t.Twice(); a != "" {
+		return refuse("same_address", "%s and %s are one address: a node asked twice confirms nothing. Give the address of another node, or leave one out.", a, b)
+	}
 	var first chain.Recognised
-	for i, u := range urls {
+	for i, n := range t.Nodes {
+		u := n.URL
 		r, err := telemetry.Probe(ctx, u)
 		if err != nil {
 			return refuse("node_unusable", "%s: %s", telemetry.Redact(u), err.Error())
@@ -195,7 +217,6 @@ func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []st
 		} else if err := telemetry.Expect(r, first.Family, first.ChainID); err != nil {
 			return refuse("wrong_chain", "%s: %s All nodes of one entry must serve the same chain.", telemetry.Redact(u), err.Error())
 		}
-		t.Nodes = append(t.Nodes, telemetry.Node{Name: nodeName(u, t.Nodes), URL: u})
 	}
 	title = strings.TrimSpace(cmp.Or(strings.TrimSpace(title), first.Name))
 	if len(title) > 60 {
@@ -228,11 +249,11 @@ func (c *chains) Add(ctx context.Context, by auth.Actor, title string, urls []st
 	if err != nil {
 		return fmt.Errorf("keep chain %s: %w", t.Name, err)
 	}
-	nodes := []string{}
+	names := []string{}
 	for _, n := range t.Nodes {
-		nodes = append(nodes, n.Name)
+		names = append(names, n.Name)
 	}
-	if err := c.record(ctx, by, "chain.added", map[string]any{"id": t.Name, "name": title, "family": t.Family, "chain_id": t.ChainID, "nodes": nodes}); err != nil {
+	if err := c.record(ctx, by, "chain.added", map[string]any{"id": t.Name, "name": title, "family": t.Family, "chain_id": t.ChainID, "nodes": names, "operators": t.Voices()}); err != nil {
 		return err
 	}
 	c.mu.Lock()

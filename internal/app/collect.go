@@ -24,15 +24,21 @@ const restWithin = 5 * time.Second
 // run watches the chains whenever this replica leads the collectors, until ctx
 // ends; then it returns nil.
 func (c *chains) run(ctx context.Context) error {
-	elector, elects := c.app.db.(store.Elector)
+	return c.app.elected(ctx, leadCollectors, "the chains are not watched by this replica", c.lead)
+}
+
+// elected runs lead whenever this replica wins the election of that name, and
+// always when there is nobody else, until ctx ends; then it returns nil.
+func (a *App) elected(ctx context.Context, election, otherwise string, lead func(context.Context) error) error {
+	elector, elects := a.db.(store.Elector)
 	wait := firstWait
 	for ctx.Err() == nil {
 		began := time.Now()
 		var err error
 		if elects {
-			err = elector.Lead(ctx, leadCollectors, c.lead)
+			err = elector.Lead(ctx, election, lead)
 		} else {
-			err = c.lead(ctx)
+			err = lead(ctx)
 		}
 		if errors.Is(err, errors.ErrUnsupported) {
 			elects = false
@@ -44,7 +50,7 @@ func (c *chains) run(ctx context.Context) error {
 		if time.Since(began) > mostWait {
 			wait = firstWait
 		}
-		c.app.opt.Logger.Debug("the chains are not watched by this replica", "component", "telemetry", "err", err)
+		a.opt.Logger.Debug(otherwise, "err", err)
 		rest(ctx, wait)
 		wait = min(2*wait, mostWait)
 	}
@@ -61,10 +67,14 @@ func (c *chains) lead(ctx context.Context) error {
 	if err := c.endUnwatched(ctx); err != nil {
 		return err
 	}
+	if err := c.endWaits(ctx); err != nil {
+		return err
+	}
 	if err := c.setLeading(true); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	c.app.runWatch(ctx)
+	<-ctx.Done() // also when nothing is watched beside the heads
 	err := c.setLeading(false)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), restWithin)
 	defer cancel()

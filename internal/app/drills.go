@@ -30,20 +30,20 @@ func (d drills) Scenarios() []web.DrillScenario {
 // Running implements web.Drills.
 func (d drills) Running() *web.DrillRun {
 	if r := d.Player.Running(); r != nil {
-		return &web.DrillRun{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done}
+		return &web.DrillRun{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done, Out: r.Out}
 	}
 	if r := d.peers.Drill(); r != nil {
-		return &web.DrillRun{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done}
+		return &web.DrillRun{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done, Out: r.Out}
 	}
 	return nil
 }
 
 // Start implements web.Drills.
-func (d drills) Start(ctx context.Context, by auth.Actor, key string, speed float64) error {
+func (d drills) Start(ctx context.Context, by auth.Actor, key string, speed float64, out bool) error {
 	if r := d.peers.Drill(); r != nil && d.Player.Running() == nil {
 		return errElsewhere(r)
 	}
-	return d.stage.enter(ctx, func() error { return d.Player.Start(ctx, key, speed, by.String()) })
+	return d.stage.enter(ctx, func() error { return d.Player.Start(ctx, key, speed, by.String(), out) })
 }
 
 // Stop implements web.Drills: wherever it is played.
@@ -65,7 +65,7 @@ func playedHere(p *exercise.Player) *replica.Drill {
 	if r == nil {
 		return nil
 	}
-	return &replica.Drill{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done}
+	return &replica.Drill{Key: r.Key, Name: r.Name, Since: r.Since, Speed: r.Speed, Done: r.Done, Out: r.Out}
 }
 
 // stopDrill ends the drill that began at since, because another replica was asked to.

@@ -9,9 +9,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/detect"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/intake"
 	"github.com/tocsin-ops/tocsin/internal/metrics"
+	"github.com/tocsin-ops/tocsin/internal/observation"
 	"github.com/tocsin-ops/tocsin/internal/projection"
 	"github.com/tocsin-ops/tocsin/internal/room"
 	"github.com/tocsin-ops/tocsin/internal/signal"
@@ -28,6 +30,8 @@ const (
 type flow struct {
 	app  *App
 	desk *intake.Desk
+	// observe takes what the watchers saw (OnObservation); nil = nobody judges it.
+	observe func(observation.Observation)
 }
 
 // OnSamples stores samples and tells them to the other replicas.
@@ -58,17 +62,29 @@ func (f *flow) OnView(v chain.View, _ bool) {
 
 // OnFindings makes signals of findings; it returns when they are durable.
 func (f *flow) OnFindings(ctx context.Context, name string, list []chain.Finding) error {
-	source := sourceChains
 	if f.app.chain.isDrill(name) {
-		source = sourceDrill
+		_, err := f.desk.Submit(ctx, sourceDrill, "system:telemetry", f.ofDrill(list))
+		return err
 	}
-	_, err := f.desk.Submit(ctx, source, "system:telemetry", f.observations(list))
+	_, err := f.desk.Submit(ctx, sourceChains, "system:telemetry", f.observations(list))
 	return err
 }
 
 func (f *flow) drillFindings(ctx context.Context, list []chain.Finding) error {
-	_, err := f.desk.Submit(ctx, sourceDrill, "system:drill", f.observations(list))
+	_, err := f.desk.Submit(ctx, sourceDrill, "system:drill", f.ofDrill(list))
 	return err
+}
+
+// ofDrill are findings of the drill that is played here, with who started it having said whether people are paged for real. That goes with the
+// signals into the log, so that it holds whoever reads them.
+func (f *flow) ofDrill(list []chain.Finding) []signal.Observation {
+	out, until := f.observations(list), f.app.play.OutUntil()
+	for i := range out {
+		if out[i].Drill {
+			out[i].OutUntil = until
+		}
+	}
+	return out
 }
 
 // observations are findings as signals; a chain is called by its name.
@@ -78,9 +94,17 @@ func (f *flow) observations(list []chain.Finding) []signal.Observation {
 		if rest, ok := strings.CutPrefix(n.Title, n.Chain+": "); ok {
 			n.Title = cmp.Or(f.app.chain.title(n.Chain), n.Chain) + ": " + rest
 		}
+		certainty := signal.Finding{Detector: cmp.Or(n.Detector, n.Kind), Score: n.Score, Bound: n.Bound, Weak: n.Weak, Verification: string(n.Verification), Seen: n.Seen}
+		if n.Kind == detect.KindWeakAnomaly {
+			certainty.Detector = detect.KindAnomaly // the same detector, below its threshold
+		}
+		if !n.Drill {
+			certainty, n.Severity = f.app.detect.gate(certainty, n.Severity)
+		}
 		out[i] = signal.Observation{
 			Key: n.Key, Kind: n.Kind, Subject: n.Subject, Title: n.Title, Reason: n.Reason, Severity: n.Severity, Firing: n.Firing,
 			At: n.At, Chain: n.Chain, Evidence: n.Evidence, Drill: n.Drill,
+			Finding: certainty,
 		}
 	}
 	return out

@@ -29,6 +29,9 @@ const (
 
 func (a *App) open(ctx context.Context) error {
 	dir := a.opt.Config.Data
+	if err := metrics.CheckRules(a.opt.Config.Rules); err != nil {
+		return fmt.Errorf("the rule files cannot be used:\n%w", err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory %s: %w; choose another with --data", dir, err)
 	}
@@ -43,7 +46,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), Log: slog.New(warnings{a.component("metrics").Handler()})})
+	a.tsdb, err = metrics.Open(filepath.Join(dir, "metrics"), metrics.Options{Retention: a.opt.Config.Retention.Std(), OutOfOrder: a.opt.Config.Metrics.OutOfOrder.Std(), Log: slog.New(warnings{a.component("metrics").Handler()})})
 	if err != nil {
 		return fmt.Errorf("open the metrics in %s: %w", dir, err)
 	}

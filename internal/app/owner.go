@@ -27,6 +27,12 @@ func (a *App) OwnerLink(ctx context.Context) (string, error) {
 	return "http://" + a.Addr() + link.Path(), nil
 }
 
+// Founded is true when somebody has joined: OwnerLink is then a link to sign in
+// again, which asks nothing.
+func (a *App) Founded() bool {
+	return slices.ContainsFunc(a.auth.People(), func(p auth.Person) bool { return p.Standing != auth.Invited })
+}
+
 func (a *App) ownersLink(ctx context.Context) (auth.Link, error) {
 	owners := slices.DeleteFunc(a.auth.People(), func(p auth.Person) bool {
 		return p.Standing != auth.Joined || p.Role != auth.RoleAdministrator

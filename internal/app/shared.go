@@ -35,6 +35,7 @@ func (a *App) join() {
 		Collects: a.Collecting,
 		View:     func(id string) { a.web.ChainChanged(id) },
 		Samples:  func(list []chain.Sample) { a.storeSamples(list) },
+		Rules:    func(said []byte) { a.figures.hear(said) },
 		Drill:    func() *replica.Drill { return playedHere(a.play) }, StopDrill: a.stopDrill,
 	})
 	a.probe = replica.NewProber(a.watched, a.id, a.opt.Config.Store.String(), a.millis, a.component("store"))

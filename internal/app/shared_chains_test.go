@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,8 +31,17 @@ func node(t *testing.T, height int) (string, *atomic.Int64) {
 		var call struct {
 			ID     json.RawMessage `json:"id"`
 			Method string          `json:"method"`
+			Params []any           `json:"params"`
 		}
 		_ = json.NewDecoder(r.Body).Decode(&call)
+		height := height
+		if len(call.Params) > 0 {
+			if n, ok := call.Params[0].(string); ok && strings.HasPrefix(n, "0x") && len(n) < 10 {
+				if asked, err := strconv.ParseInt(n[2:], 16, 64); err == nil {
+					height = int(asked)
+				}
+			}
+		}
 		block := fmt.Sprintf(`{"number":"0x%x","hash":"0x%064x","parentHash":"0x%064x","timestamp":"0x%x"}`, height, height+1, height, time.Now().Unix())
 		result := map[string]string{"eth_chainId": `"0x539"`, "net_version": `"1337"`, "eth_blockNumber": fmt.Sprintf(`"0x%x"`, height), "web3_clientVersion": `"fake/1"`, "eth_syncing": "false", "eth_getBlockByNumber": block}[call.Method]
 		if result == "" {

@@ -167,7 +167,7 @@ func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); !holds(); <-tick.C {
+	for end := time.Now().Add(45 * time.Second); !holds(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("it never came true that %s", what)
 		}

@@ -16,8 +16,14 @@ const (
 	ViewPeople    Action = "view_people" // names and roles, to assign and mention
 	ViewLog       Action = "view_log"
 	ViewMetrics   Action = "view_metrics"
+	ViewOnCall    Action = "view_on_call"   // schedules, teams, policies, and who is on call
 	ManageAccount Action = "manage_account" // the own passkeys, codes, sessions, name: Subject.Handle
 
+	JudgeFinding    Action = "judge_finding"    // say whether a finding was right
+	ManageQuiet     Action = "manage_quiet"     // maintenance windows, snoozes, grouping rules
+	ManageDetectors Action = "manage_detectors" // move thresholds by hand, take changes back
+	ManageOnCall    Action = "manage_on_call"   // everything about teams, schedules, policies and routing
+	SwapShift       Action = "swap_shift"       // the own turns only, which oncall.Decide looks after
 	DeclareIncident Action = "declare_incident"
 	CommandIncident Action = "command_incident"
 	ApproveUpdate   Action = "approve_update"
@@ -32,8 +38,8 @@ const (
 
 // Actions lists every action, in the order of the table.
 var Actions = []Action{
-	ViewStatus, ViewWall, ViewChains, ViewBoard, ViewRoom, ViewSignals, ViewPeople, ViewLog, ViewMetrics, ManageAccount,
-	DeclareIncident, CommandIncident, ApproveUpdate, StartDrill, Redact, ManagePeople, ManageTokens, ManageSources, ManageChains, TakeBackup,
+	ViewStatus, ViewWall, ViewChains, ViewBoard, ViewRoom, ViewSignals, ViewPeople, ViewLog, ViewMetrics, ViewOnCall, ManageAccount,
+	JudgeFinding, ManageQuiet, ManageDetectors, ManageOnCall, SwapShift, DeclareIncident, CommandIncident, ApproveUpdate, StartDrill, Redact, ManagePeople, ManageTokens, ManageSources, ManageChains, TakeBackup,
 }
 
 // PublicAudience is the audience of the status page that everybody may read.
@@ -67,7 +73,13 @@ var table = map[Action]struct{ administrator, responder, stakeholder, wall right
 	ViewPeople:      {yes, yes, no, no},
 	ViewLog:         {yes, yes, no, no},
 	ViewMetrics:     {yes, yes, no, no},
+	ViewOnCall:      {yes, yes, no, no},
 	ManageAccount:   {own, own, own, no},
+	JudgeFinding:    {yes, yes, no, no},
+	ManageQuiet:     {yes, yes, no, no},
+	ManageDetectors: {yes, no, no, no},
+	ManageOnCall:    {yes, no, no, no},
+	SwapShift:       {yes, yes, no, no},
 	DeclareIncident: {yes, yes, no, no},
 	CommandIncident: {yes, yes, no, no},
 	ApproveUpdate:   {yes, yes, no, no},
@@ -135,7 +147,7 @@ func ForTopic(topic string) (action Action, subject Subject, ok bool) {
 		return ViewWall, Subject{}, true
 	case topic == "chains":
 		return ViewChains, Subject{}, true
-	case topic == "board":
+	case topic == "board", topic == "queue":
 		return ViewBoard, Subject{}, true
 	case topic == "signals":
 		return ViewSignals, Subject{}, true

@@ -31,7 +31,13 @@ view_signals      responder administrator system
 view_people       responder administrator system
 view_log          responder administrator system
 view_metrics      responder administrator system
+view_on_call      responder administrator system
 manage_account    system
+judge_finding     responder administrator system
+manage_quiet      responder administrator system
+manage_detectors  administrator system
+manage_on_call    administrator system
+swap_shift        responder administrator system
 declare_incident  responder administrator system
 command_incident  responder administrator system
 approve_update    responder administrator system

@@ -287,6 +287,9 @@ func (s *Service) openLink(ctx context.Context, token string) (id string, r link
 		if r.Kind == linkFirst {
 			return "", r, 0, refuse(CodeBadLink, "This link has expired. Restart Tocsin and use the link that it prints.")
 		}
+		if r.By != "" {
+			return "", r, 0, refuse(CodeBadLink, "This link has expired. Make a new one on your own page, where you are signed in.")
+		}
 		return "", r, 0, refuse(CodeBadLink, "This link has expired. Ask an administrator for a new one.")
 	}
 	if err := s.refresh(ctx); err != nil {
@@ -300,6 +303,13 @@ func (s *Service) openLink(ctx context.Context, token string) (id string, r link
 		r.Kind == linkJoin && !joined && (p.Standing != Invited || p.Invitation != id),
 		r.Kind == linkJoin && joined && p.Standing != Joined,
 		r.Kind == linkSignIn && (p.Standing != Joined || r.CreatedAt < p.JoinedAt):
+		return "", r, 0, bad
+	}
+	void, err := s.orphaned(ctx, r)
+	switch {
+	case err != nil:
+		return "", r, 0, err
+	case void:
 		return "", r, 0, bad
 	}
 	return id, r, rev, nil

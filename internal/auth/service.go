@@ -60,7 +60,8 @@ type Service struct {
 	bootstrap []byte // digest of Options.BootstrapToken, nil = none
 	site      site
 
-	signIns, begins *limiter
+	signIns, begins *limiter // by network address
+	own             *limiter // by handle
 
 	randMu sync.Mutex
 	random io.Reader
@@ -98,6 +99,7 @@ func New(ctx context.Context, db store.DB, log Log, o Options) (*Service, error)
 	}
 	s.signIns = newLimiter(attemptsPerAddress, attemptsOverall, s.clock())
 	s.begins = newLimiter(beginsPerAddress, attemptsOverall, s.clock())
+	s.own = newLimiter(ownLinks, attemptsOverall, s.clock())
 	if err := s.loadKey(ctx); err != nil {
 		return nil, err
 	}

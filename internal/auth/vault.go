@@ -30,6 +30,7 @@ type linkRecord struct {
 	Handle    string `json:"handle,omitempty"`
 	CreatedAt int64  `json:"created_at"`
 	ExpiresAt int64  `json:"expires_at"`
+	By        string `json:"by,omitempty"` // id of the session that made it for its own person, and without which it is void
 	Use       *use   `json:"use,omitempty"`
 }
 

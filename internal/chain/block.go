@@ -9,6 +9,10 @@ type Family string
 const (
 	EVM     Family = "evm"
 	Bitcoin Family = "bitcoin"
+	Comet   Family = "comet"   // CometBFT: Cosmos SDK chains and others
+	Solana  Family = "solana"  // slots are the heights
+	Beacon  Family = "beacon"  // heights are slots; see EmptySlot
+	Rollup  Family = "opstack" // heights are those of the unsafe head
 )
 
 // Block is one header as a node gave it. Hash and Parent are taken from the node and never computed, so a chain with its own header
@@ -23,8 +27,18 @@ type Block struct {
 	GasLimit int64    `json:"gas_limit,omitempty"` // EVM; 0 = not known
 	BaseFee  *float64 `json:"base_fee,omitempty"`  // EVM, gwei
 	Txs      *int64   `json:"txs,omitempty"`
-	Size     int64    `json:"size,omitempty"` // bytes; 0 = not known
-	Work     string   `json:"work,omitempty"` // Bitcoin: total chain work, hex
+	Size     int64    `json:"size,omitempty"`  // bytes; 0 = not known
+	Miner    string   `json:"miner,omitempty"` // coinbase address, or the pool's name
+	Work     string   `json:"work,omitempty"`  // Bitcoin: total chain work, hex
+	// Difficulty is EVM proof of work's: the hashes a block takes on average; 0 = not told, or the chain is not mined.
+	Difficulty float64 `json:"difficulty,omitempty"`
+	Blobs      *Blobs  `json:"blobs,omitempty"` // EVM since EIP-4844
+}
+
+// Blobs is the gas of a block's blobs.
+type Blobs struct {
+	Used   int64 `json:"used"`
+	Excess int64 `json:"excess"` // what stands above the target so far: the blob base fee follows from it
 }
 
 // Ref is a block named by height and hash.

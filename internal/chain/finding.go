@@ -31,7 +31,36 @@ type Finding struct {
 	Since    int64           `json:"since"`    // unix ms when the thing began, as far as known
 	Evidence json.RawMessage `json:"evidence"` // numbers and headers behind it, at most about 16 KB
 	Drill    bool            `json:"drill,omitempty"`
+
+	// Detector names what found it, for figures and feedback; "" = the Kind.
+	Detector string `json:"detector,omitempty"`
+	// Score is the tail probability of what was seen if all were normal, above 0; 0 = certain by rule, no probability.
+	Score float64 `json:"score,omitempty"`
+	// Bound is the tail probability at or below which its detector alarms as shipped; 0 = there is no threshold that could be moved. A weak
+	// finding whose score is not above it is weak by another rule, and no threshold makes it an alarm.
+	Bound float64 `json:"bound,omitempty"`
+	// Weak findings are for the review queue: they never declare, join or page.
+	Weak bool `json:"weak,omitempty"`
+	// Verification says who else saw it; Seen names the nodes that did, sorted.
+	Verification Verification `json:"verification,omitempty"`
+	Seen         []string     `json:"seen,omitempty"`
 }
+
+// Verification is how far a finding is confirmed by independent nodes.
+type Verification string
+
+// The states of verification. A finding that is neither NotNeeded nor Confirmed declares nothing and pages nobody until the policy's wait is
+// over; then it is given out again as Waited.
+const (
+	NotNeeded    Verification = ""             // it speaks of one node, or its source is not a node
+	Confirmed    Verification = "confirmed"    // two independent nodes or more show the same
+	OneNode      Verification = "one_node"     // seen by one node only: the others were asked and do not show it, or not yet
+	Unverifiable Verification = "unverifiable" // there is no second node, or none that could be asked: apart from false
+	Waited       Verification = "waited"       // still not confirmed when the wait was over
+)
+
+// Held tells whether the finding has to wait for confirmation.
+func (v Verification) Held() bool { return v == OneNode || v == Unverifiable }
 
 // Sample is one value of one series at one time.
 type Sample struct {

@@ -9,9 +9,13 @@ type Network struct {
 	OnDemand bool  // blocks come when somebody wants one: silence means nothing until a rhythm is learned
 }
 
-// Known looks up a network by family and chain id: EVM ids are decimal, Bitcoin ids are main, test, testnet4, signet, simnet or regtest.
+// Known looks up a network by family and chain id: EVM and rollup ids are decimal, beacon ids are the CONFIG_NAME of the
+// specification, Bitcoin ids are main, test, testnet4, signet, simnet or regtest.
 // Source of the EVM ids: the ethereum-lists/chains registry; intervals are the chains' published block times.
 func Known(f Family, id string) (Network, bool) {
+	if f == Rollup {
+		f = EVM // the same registry of ids
+	}
 	n, ok := networks[f][id]
 	return n, ok
 }
@@ -48,6 +52,33 @@ var networks = map[Family]map[string]Network{
 		"17000":    {"Holesky", 12000, true, 2, false},
 		"11155111": {"Sepolia", 12000, true, 2, false},
 		"11155420": {"OP Sepolia", 2000, true, 1, false},
+	},
+	Beacon: { // by CONFIG_NAME; the interval is the slot
+		"mainnet": {"Ethereum beacon chain", 12000, true, 1, false},
+		"gnosis":  {"Gnosis beacon chain", 5000, true, 1, false},
+		"sepolia": {"Sepolia beacon chain", 12000, true, 1, false},
+		"hoodi":   {"Hoodi beacon chain", 12000, true, 1, false},
+		"holesky": {"Holesky beacon chain", 12000, true, 1, false},
+	},
+	Comet: { // the pace is learned from the first headers
+		"akashnet-2":     {"Akash", 0, true, 1, false},
+		"celestia":       {"Celestia", 0, true, 1, false},
+		"cosmoshub-4":    {"Cosmos Hub", 0, true, 1, false},
+		"dydx-mainnet-1": {"dYdX", 0, true, 1, false},
+		"injective-1":    {"Injective", 0, true, 1, false},
+		"kava_2222-10":   {"Kava", 0, true, 1, false},
+		"mocha-4":        {"Celestia Mocha", 0, true, 1, false},
+		"neutron-1":      {"Neutron", 0, true, 1, false},
+		"noble-1":        {"Noble", 0, true, 1, false},
+		"osmosis-1":      {"Osmosis", 0, true, 1, false},
+		"pacific-1":      {"Sei", 0, true, 1, false},
+		"provider":       {"the Cosmos Hub test chain", 0, true, 1, false},
+		"stride-1":       {"Stride", 0, true, 1, false},
+	},
+	Solana: {
+		"mainnet-beta": {"Solana", 400, true, 1, false},
+		"testnet":      {"Solana testnet", 400, true, 1, false},
+		"devnet":       {"Solana devnet", 400, true, 1, false},
 	},
 	Bitcoin: {
 		"main":     {"Bitcoin", 600000, false, 1, false},

@@ -11,14 +11,18 @@ type ledger struct {
 	open      map[string]*Finding
 	told      map[string]int64 // when a finding was last given out
 	since     map[string]int64 // when a condition began to hold
+	first     map[string]int64 // when a finding was first given out
 	inherited map[string]bool  // open in the log since before this monitor began
 	out       []Finding
 }
 
-const updateEvery = 60000 // ms between updates that only bring newer numbers
+const (
+	updateEvery = 60000 // ms between updates that only bring newer numbers
+	calmFor     = 10000 // ms that a cause must be gone before the finding is over: nothing is triggered and resolved within two seconds
+)
 
 func newLedger() *ledger {
-	return &ledger{open: map[string]*Finding{}, told: map[string]int64{}, since: map[string]int64{}, inherited: map[string]bool{}}
+	return &ledger{open: map[string]*Finding{}, told: map[string]int64{}, since: map[string]int64{}, first: map[string]int64{}, inherited: map[string]bool{}}
 }
 
 // held tells whether a condition has now been true for at least hold ms.
@@ -34,15 +38,23 @@ func (l *ledger) held(name string, cond bool, at, hold int64) bool {
 	return at-from >= hold
 }
 
-// fire opens a finding or updates it. An update is given out at once when title or severity changed (or urgent), else once a minute.
+// fire opens a finding or updates it. An update is given out at once when title, severity or verification changed (or urgent), else once a
+// minute.
 func (l *ledger) fire(f Finding, evidence any, urgent bool) {
 	f.Firing = true
+	delete(l.since, "calm/"+f.Key)
 	have, ok := l.open[f.Key]
 	if ok {
 		f.Since = have.Since
-		if !urgent && have.Title == f.Title && have.Severity == f.Severity && (f.Reason == have.Reason || f.At-l.told[f.Key] < updateEvery) {
+		if have.Verification == Confirmed && f.Verification.Held() {
+			l.first[f.Key] = f.At // it became worse: that waits anew
+		}
+		if !urgent && have.Title == f.Title && have.Severity == f.Severity && standing(have.Verification) == standing(f.Verification) &&
+			(f.Reason == have.Reason || f.At-l.told[f.Key] < updateEvery) {
 			return
 		}
+	} else {
+		l.first[f.Key] = f.At
 	}
 	f.Evidence = marshal(evidence)
 	delete(l.inherited, f.Key)
@@ -60,7 +72,25 @@ func (l *ledger) clear(key string, at int64, reason string) {
 	g.Firing, g.At, g.Reason = false, at, reason
 	delete(l.open, key)
 	delete(l.told, key)
+	delete(l.first, key)
+	delete(l.since, "calm/"+key)
 	l.out = append(l.out, g)
+}
+
+// calmAt is when the cause of a finding was gone; at, when that is news.
+func (l *ledger) calmAt(key string, at int64) int64 {
+	if from, ok := l.since["calm/"+key]; ok {
+		return from
+	}
+	return at
+}
+
+// calm ends a finding once its cause has been gone for calmFor ms: call it as long as the cause is gone. A fire in between begins the count
+// anew.
+func (l *ledger) calm(key string, at int64, reason string) {
+	if l.open[key] != nil && l.held("calm/"+key, true, at, calmFor) {
+		l.clear(key, at, reason)
+	}
 }
 
 func (l *ledger) take() []Finding {

@@ -1,19 +1,30 @@
 package chain
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strings"
 )
 
 // Config is what a Monitor is told about its chain. Zero values take what is commonly known of the network (see Known), else of the family.
 type Config struct {
-	Chain         string // name, unique; without "/"
-	Family        Family
-	ChainID       string
-	Nodes         []string // names, unique in the chain
+	Chain   string // name, unique; without "/"
+	Family  Family
+	ChainID string
+	Nodes   []string // names, unique in the chain
+	// Operators says by name who runs a node; two nodes of one operator are one voice. Upper and lower case are one. A node not named is its own operator.
+	Operators     map[string]string
 	Routine       int      // reorg depth of daily life
 	Confirmations int      // the smallest number of confirmations somebody credits deposits at; 0 = not known
 	Interval      int64    // ms expected between blocks
+	Watch         []string // Comet, Solana: validators to watch one by one: consensus address or name; identity
+	HashPrice     float64  // dollars for one hash per second during one day, rented; 0 = not known
+	OpenDeposits  float64  // dollars of deposits that could be taken back; 0 = not known
+	Wait          int64    // ms until what no second node has confirmed is given out as Waited; 0 = 2 min
+	// Recorded: the observations come from a recording or a feed that tells of blocks and of nodes going down, not from collectors that ask
+	// every few seconds. A node that says nothing is then taken to be where it was, instead of unreachable.
+	Recorded bool
 }
 
 // Monitor folds the observations of one chain's nodes into samples, findings and a view. It is a pure state machine: the same observations
@@ -22,7 +33,9 @@ type Monitor struct {
 	cfg   Config
 	net   Network
 	nodes []*node
-	union *Tree // every header seen from any node; its tip is the best head
+	names map[string]*node
+	opers map[string]bool // the operators of all nodes
+	union *Tree           // every header seen from any node; its tip is the best head
 	pace  pace
 
 	best      *node // whose head is the best
@@ -32,11 +45,20 @@ type Monitor struct {
 
 	*ledger
 	reorgs    []*reorg
-	depths    []int // of the distinct reorgs seen, for the learned routine
-	splits    map[string]split
+	depths    []int                 // of the distinct reorgs seen, for the learned routine
+	splits    map[string]pair       // nodes on different branches, by the key of the finding
+	announced map[string]*announced // branches whose headers somebody announces, by the height they leave the chain at
+	finality  finality
+	market    market
+	deposits  deposits
+	beacon    beaconWatch // Family Beacon only
+	rollup    rollupWatch // Family Rollup only
+	comet     cometWatch  // Family Comet only
+	solana    solanaWatch // Family Solana only
 	now       int64
 	started   int64
 	sampled   int64
+	judged    int64
 	drill     bool
 	samples   []Sample
 	headMoved bool
@@ -58,21 +80,67 @@ func NewMonitor(c Config) *Monitor {
 	if c.Interval <= 0 {
 		c.Interval = net.Interval
 	}
-	m := &Monitor{cfg: c, net: net, union: NewTree(keepHeaders), ledger: newLedger(), splits: map[string]split{},
+	if c.Family == Solana && !known {
+		net.Interval, net.Regular = 400, true // of every cluster
+		c.Interval = max(c.Interval, 400)
+	}
+	m := &Monitor{cfg: c, net: net, names: map[string]*node{}, opers: map[string]bool{}, union: NewTree(keepHeaders), ledger: newLedger(), splits: map[string]pair{}, announced: map[string]*announced{},
 		pace: pace{prior: c.Interval, regular: net.Regular, onDemand: known && net.OnDemand && c.Interval <= 0}}
 	for _, n := range c.Nodes {
-		if n != "" && m.node(n) == nil {
-			m.nodes = append(m.nodes, &node{name: n, state: Waiting, tree: NewTree(keepHeaders), safe: -1, final: -1, peers: -1})
-		}
+		m.Ensure(n)
+	}
+	for _, n := range m.nodes {
+		n.extra = false
 	}
 	return m
+}
+
+// Ensure takes a node on that was not configured; one that is there already, or has no name, changes nothing.
+func (m *Monitor) Ensure(name string) {
+	if name != "" && m.node(name) == nil {
+		n := &node{name: name, operator: cmp.Or(strings.TrimSpace(m.cfg.Operators[name]), name), extra: true, state: Waiting, tree: NewTree(keepHeaders), safe: -1, final: -1, peers: -1}
+		m.nodes, m.names[name] = append(m.nodes, n), n
+		m.opers[n.voice()] = true
+	}
+}
+
+// Due is the next moment after now (unix ms) at which a Tick finds something that no observation told: a stall, a worse stall, a node that is
+// down; 0 = none is known. What has to last for a while (lag, divergence) is not in it: tick now and then besides.
+func (m *Monitor) Due() int64 {
+	m.pace.judge()
+	due := int64(0)
+	take := func(at int64) {
+		if at > m.now && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	if m.progress > 0 && m.pace.after > 0 {
+		for _, k := range []float64{1, 2, 4} {
+			take(m.progress + int64(math.Ceil(k*m.pace.after)))
+		}
+	}
+	for k, f := range m.open {
+		if f.Verification.Held() {
+			take(m.first[k] + m.wait())
+		}
+	}
+	for _, n := range m.nodes {
+		if n.fails >= downFails {
+			take(n.failed + downHold)
+		}
+		take(n.limited)
+		if !m.cfg.Recorded {
+			take(max(n.heard, m.started) + silentAfter)
+		}
+	}
+	return due
 }
 
 // Resume tells which keys the log holds open, so that those which are over get their end. Call it before the first observation. Keys of
 // other chains are ignored.
 func (m *Monitor) Resume(keys []string) {
 	for _, k := range keys {
-		if strings.HasPrefix(k, m.cfg.Chain+"/") {
+		if strings.HasPrefix(k, m.cfg.Chain+"/") && m.open[k] == nil {
 			m.inherited[k] = true
 		}
 	}
@@ -85,6 +153,13 @@ func (m *Monitor) Observe(o Observation) Outcome {
 		m.drill = m.drill || o.Drill
 		return m.Tick(o.At)
 	}
+	if o.Kind == KindDeposits && (o.Chain == "" || o.Chain == m.cfg.Chain) {
+		m.clock(o.At)
+		if o.Deposits >= 0 && o.Deposits < 1e15 {
+			m.deposits, m.changed = deposits{o.Deposits, m.now}, true
+		}
+		return m.outcome()
+	}
 	n := m.node(o.Node)
 	if n == nil || (o.Chain != "" && o.Chain != m.cfg.Chain) {
 		return Outcome{}
@@ -92,7 +167,7 @@ func (m *Monitor) Observe(o Observation) Outcome {
 	m.clock(o.At)
 	m.drill = m.drill || o.Drill
 	m.apply(n, o)
-	if m.headMoved || m.changed {
+	if (m.headMoved || m.changed) && m.now-m.judged >= m.breath() {
 		m.judge()
 	}
 	return m.outcome()
@@ -142,15 +217,33 @@ func (m *Monitor) clock(at int64) {
 	}
 }
 
+// breath is how many ms pass at least between two looks at all nodes, ticks aside: a second of a thousand nodes costs ten times that of a hundred.
+func (m *Monitor) breath() int64 {
+	if len(m.nodes) <= 16 {
+		return 0
+	}
+	return min(int64(len(m.nodes))*5, 1000)
+}
+
 func (m *Monitor) judge() {
+	m.judged = m.now
 	m.pick()
 	m.judgeNodes()
+	m.judgeTrust()
 	m.judgeStall()
 	m.judgeOrder()
 	m.judgeSplits()
 	m.judgeReorgs()
 	m.judgeTips()
+	m.judgePeers()
+	m.judgeLag()
+	m.judgeMarket()
+	m.judgeBeacon()
+	m.judgeRollup()
+	m.judgeComet()
+	m.judgeSolana()
 	m.judgeInherited()
+	m.overdue()
 }
 
 // judgeInherited ends findings which were open in the log before this monitor began and whose cause is not there any more.
@@ -171,7 +264,7 @@ func (m *Monitor) judgeInherited() {
 			if m.progress > m.started {
 				reason = "New blocks came after Tocsin started again."
 			}
-		case FindingReorg, FindingHeadersOnly:
+		case FindingReorg, FindingHeadersOnly, FindingAttack:
 			if tip, ok := m.union.Tip(); ok && len(m.nodes) > 0 && tip.Height >= m.firstHeight()+6 {
 				reason = "Six further blocks were seen after Tocsin started again."
 			}
@@ -181,11 +274,34 @@ func (m *Monitor) judgeInherited() {
 			switch {
 			case na == nil || nb == nil:
 				reason = "One of the nodes is no longer watched."
-			case na.ok() && nb.ok() && m.compare(na, nb).known:
+			case na.ok() && nb.ok() && m.same(na, nb):
 				reason = "Both nodes have the same block again."
 			}
+		case FindingFeeSpike, FindingMempoolFull:
+			reason = m.marketOver(kind)
+		case FindingFinality, FindingParticipation, FindingMissedSlots:
+			if reason = m.beaconOver(kind); m.cfg.Family == EVM {
+				reason = m.lagOver()
+			}
+		case FindingBatcher, FindingSequencer:
+			reason = m.rollupOver(kind)
+		case FindingConsensus, FindingNodeStuck, FindingPowerMissing, FindingValidatorMissing, FindingValidatorWindow, FindingValidatorJailed,
+			FindingValidatorLeft, FindingDoubleSign, FindingUpgrade:
+			reason = m.cometOver(kind, subject)
+		case FindingSkipRate, FindingDelinquent, FindingFinalityLag, FindingVoteOnly, FindingSlowSlots, FindingUnhealthy, FindingValidatorDelinquent:
+			reason = m.solanaOver(kind, subject)
+		case FindingSybil, FindingConcentrated, FindingReplaced, FindingEclipse:
+			if n := m.node(subject); n == nil {
+				reason = "The node is no longer watched."
+			} else if n.ok() {
+				reason = "What was known of the node's peers before Tocsin started again is lost: they are judged anew."
+			}
 		case FindingBlind:
-			reason = "Nodes answer again."
+			for _, n := range m.nodes {
+				if n.ok() {
+					reason = "Nodes answer again."
+				}
+			}
 		default:
 			switch n := m.node(subject); {
 			case n == nil:
@@ -239,14 +355,7 @@ func (m *Monitor) finding(kind, subject, severity string) Finding {
 
 func (m *Monitor) key(kind, subject string) string { return m.finding(kind, subject, "").Key }
 
-func (m *Monitor) node(name string) *node {
-	for _, n := range m.nodes {
-		if n.name == name {
-			return n
-		}
-	}
-	return nil
-}
+func (m *Monitor) node(name string) *node { return m.names[name] }
 
 func (m *Monitor) sample(name string, n *node, v float64) {
 	l := map[string]string{"chain": m.cfg.Chain}
@@ -261,6 +370,7 @@ func (m *Monitor) tickSamples() {
 		m.sample("tocsin_chain_head_silence_seconds", nil, float64(m.now-m.progress)/1000)
 	}
 	m.sample("tocsin_chain_findings_open", nil, float64(len(m.open)))
+	m.costSamples()
 	for _, n := range m.nodes {
 		up := 0.0
 		if n.ok() {
@@ -270,7 +380,9 @@ func (m *Monitor) tickSamples() {
 			m.sample("tocsin_chain_node_up", n, up)
 		}
 		if n.has && n.ok() {
-			m.sample("tocsin_chain_head_age_seconds", n, float64(max(m.now-n.head.Time, 0))/1000)
+			if n.head.Time > 0 {
+				m.sample("tocsin_chain_head_age_seconds", n, float64(max(m.now-n.head.Time, 0))/1000)
+			}
 			m.sample("tocsin_chain_node_lag_blocks", n, float64(m.lag(n)))
 		}
 	}

@@ -49,7 +49,7 @@ func TestLifeCycle(t *testing.T) {
 		for range rapid.IntRange(0, 80).Draw(t, "steps") {
 			at += rapid.SampledFrom([]int64{0, 1, 500, 1000, 12000, 40000, 600000}).Draw(t, "pass")
 			o := Observation{At: at, Node: rapid.SampledFrom(append(nodes, "stranger")).Draw(t, "node"),
-				Kind: rapid.SampledFrom([]Kind{KindHead, KindHead, KindHead, KindRollback, KindState, KindTips, KindFinality, KindMempool, KindFees, KindPeers, KindHashRate, KindTick, "odd"}).Draw(t, "kind")}
+				Kind: rapid.SampledFrom([]Kind{KindHead, KindHead, KindHead, KindRollback, KindState, KindTips, KindFinality, KindMempool, KindFees, KindPeers, KindHashRate, KindMiners, KindDeposits, KindTick, "odd"}).Draw(t, "kind")}
 			b := w.blocks[rapid.IntRange(0, len(w.blocks)-1).Draw(t, "block")]
 			b.Time = at - rapid.Int64Range(-5000, 20000).Draw(t, "late")
 			o.Head = &b

@@ -7,14 +7,20 @@ type Kind string
 const (
 	KindHead     Kind = "head"     // Head (and Branch)
 	KindTips     Kind = "tips"     // Tips, only those that changed since the last call
-	KindState    Kind = "state"    // State, Reason, ChainID, Client
+	KindState    Kind = "state"    // State, Reason, ChainID, Client, Limited
 	KindMempool  Kind = "mempool"  // Mempool
 	KindFees     Kind = "fees"     // Fees
 	KindFinality Kind = "finality" // Finality
 	KindPeers    Kind = "peers"    // Peers
 	KindHashRate Kind = "hashrate" // HashRate
+	KindMiners   Kind = "miners"   // Miners
 	KindRollback Kind = "rollback" // Head is the block the node went back to
+	KindBeacon   Kind = "beacon"   // Beacon
+	KindRollup   Kind = "rollup"   // Rollup
+	KindComet    Kind = "comet"    // Comet
+	KindSolana   Kind = "solana"   // Solana
 	KindTick     Kind = "tick"     // no node: time passes until At (recordings and drills carry their own time)
+	KindDeposits Kind = "deposits" // no node: Deposits
 )
 
 // How says by which way a head came.
@@ -59,6 +65,7 @@ type Observation struct {
 	Reason  string    `json:"reason,omitempty"`   // one sentence, without secrets
 	ChainID string    `json:"chain_id,omitempty"` // what the node says it is
 	Client  string    `json:"client,omitempty"`   // the node's program and version
+	Limited int64     `json:"limited,omitempty"`  // with Down: ms for which the node is left alone because it limits us
 
 	Tips     []Tip     `json:"tips,omitempty"`
 	Mempool  *Mempool  `json:"mempool,omitempty"`
@@ -66,6 +73,13 @@ type Observation struct {
 	Finality *Finality `json:"finality,omitempty"`
 	Peers    *Peers    `json:"peers,omitempty"`
 	HashRate float64   `json:"hash_rate,omitempty"` // hashes per second, an estimate
+	Miners   []Mined   `json:"miners,omitempty"`    // of headers told before, at most 256
+	Deposits float64   `json:"deposits,omitempty"`  // dollars that could be taken back now
+
+	Comet  *CometSaid  `json:"comet,omitempty"`
+	Solana *SolanaSaid `json:"solana,omitempty"`
+	Beacon *Slots      `json:"beacon,omitempty"`
+	Rollup *Layers     `json:"rollup,omitempty"`
 }
 
 // Tip is one line of Bitcoin's getchaintips. A node never forgets a tip, so the collector sends only tips that are new or changed.
@@ -76,12 +90,20 @@ type Tip struct {
 	Status string `json:"status"` // active, valid-fork, valid-headers, headers-only, invalid
 }
 
+// Mined says who made a block, where the header does not: a Bitcoin block's coinbase is asked for after its header.
+type Mined struct {
+	Hash  string `json:"hash"`
+	Miner string `json:"miner"`
+}
+
 // Mempool is the state of the pool of waiting transactions.
 type Mempool struct {
 	Pending int64   `json:"pending"`           // transactions (EVM: executable)
 	Queued  int64   `json:"queued,omitempty"`  // EVM: waiting for a nonce
 	Bytes   int64   `json:"bytes,omitempty"`   // Bitcoin
 	MinFee  float64 `json:"min_fee,omitempty"` // Bitcoin: sat/vB below which the pool refuses
+	// MinRelay is Bitcoin's relay minimum in sat/vB: MinFee above it means that the pool is full. 0 = not told.
+	MinRelay float64 `json:"min_relay,omitempty"`
 }
 
 // Fees is the state of the fee market.
@@ -103,4 +125,6 @@ type Peers struct {
 	Total int64 `json:"total"`
 	In    int64 `json:"in"`
 	Out   int64 `json:"out"`
+	// Crowd is who they are, where the node tells it; nil = not told this time.
+	Crowd *Crowd `json:"crowd,omitempty"`
 }

@@ -33,9 +33,14 @@ func (m *Monitor) View(at int64) View {
 		if n.fees != nil && n.fees.Rate != nil {
 			v.FeeRate = n.fees.Rate
 		}
-		if n.hashRate > 0 {
-			h := n.hashRate
-			v.HashRate = &h
+	}
+	if h := m.hashRate(); h > 0 {
+		v.HashRate = &h
+	}
+	if cost := m.price(); cost > 0 {
+		v.AttackCost = &cost
+		if open, known := m.openDeposits(); known {
+			v.OpenDeposits = &open
 		}
 	}
 	for i := len(m.reorgs) - 1; i >= 0 && len(v.Reorgs) < 10; i-- {
@@ -58,7 +63,9 @@ func (m *Monitor) View(at int64) View {
 	switch {
 	case len(m.nodes) > 0 && down == len(m.nodes):
 		v.Status, v.Sentence = "blind", "No node can be asked."
-	case m.open[m.key(FindingStall, "")] != nil:
+	case len(m.nodes) > 0 && !m.anyTrusted():
+		v.Status, v.Sentence = "blind", "No node that can be asked is trusted."
+	case m.open[m.key(FindingStall, "")] != nil && m.progress <= m.open[m.key(FindingStall, "")].Since:
 		v.Status, v.Sentence = "stalled", m.open[m.key(FindingStall, "")].Reason
 	}
 	return v
@@ -75,12 +82,18 @@ func (m *Monitor) seenBy(b Block) int {
 }
 
 func (m *Monitor) nodeView(n *node, at int64) NodeView {
-	v := NodeView{Name: n.name, State: n.state, Reason: n.reason, Height: -1, HeadAge: -1, Heard: n.heard, Peers: n.peers, How: n.how, Client: n.client}
+	v := NodeView{Name: n.name, State: n.state, Reason: n.reason, Height: -1, HeadAge: -1, Heard: n.heard, Peers: n.peers, How: n.how, Client: n.client, Operator: n.operator}
+	if w := n.crowd; w != nil && w.Last != nil && at-w.At < crowdLost {
+		v.Networks, v.TopShare = w.Last.All.Groups, w.Last.All.share(1)
+	}
 	if n.has {
 		v.Height, v.Hash, v.Lag = n.head.Height, n.head.Hash, m.lag(n)
 		if n.head.Time > 0 {
 			v.HeadAge = max(at-n.head.Time, 0)
 		}
+	}
+	if !n.trusted() && n.state != Down {
+		v.State, v.Reason = Distrusted, n.trust.Why
 	}
 	if v.Reason == "" {
 		switch {

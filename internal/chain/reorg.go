@@ -20,6 +20,7 @@ type reorg struct {
 	floor    int64 // of the broken promise: the safe or finalized height
 	open     bool
 	seen     []sighting
+	signs    []sign // of an attack
 }
 
 type sighting struct {
@@ -32,18 +33,21 @@ type sighting struct {
 }
 
 const (
-	reorgsKept    = 32
-	branchKept    = 48 // headers of one branch in the evidence
-	depthsEnough  = 100
-	clearAtLeast  = 6
-	clearAtMost   = 64
-	headersOnlyAt = 3
-	witnessFor    = 120000 // ms after a reorg in which the word of the other nodes is kept up to date
+	reorgsKept   = 32
+	branchKept   = 48 // headers of one branch in the evidence
+	depthsEnough = 100
+	clearAtLeast = 6
+	clearAtMost  = 64
+	reorgLife    = 60000  // ms that a reorg is told for at least: on a fast chain six blocks are over in a moment
+	witnessFor   = 120000 // ms after a reorg in which the word of the other nodes is kept up to date
 )
 
 // routine is the reorg depth of daily life: the configured one, or the 99th percentile of at least a hundred observed depths, never less
 // than configured and never more than twice that: an attack must not teach the alarm to be quiet.
 func (m *Monitor) routine() int {
+	if m.cfg.Family == Comet {
+		return 0 // a block is final: any reorganisation, any second block at one height, is a fork
+	}
 	r := m.cfg.Routine
 	if len(m.depths) >= depthsEnough {
 		s := slices.Clone(m.depths)
@@ -90,7 +94,12 @@ func (m *Monitor) addReorg(n *node, c Change) {
 		}
 	} else if len(r.new) > 0 && len(c.Dropped) > 0 && r.new[0].Hash == c.Dropped[0].Hash {
 		r.flips++
+		if f := m.open[r.key]; r.open && f != nil && f.Verification != Confirmed && r.returns(c) {
+			m.fault(n, "flip", fmt.Sprintf("It goes to and fro between two branches above block %d: answers of different servers.", r.view.Ancestor.Height))
+			return // it takes back what only it had said
+		}
 	}
+	deeper := c.Depth > r.view.Depth
 	if c.Depth >= r.view.Depth || (r.view.AtLeast && !c.AtLeast) {
 		r.view.Depth, r.view.AtLeast, r.view.Old = c.Depth, c.AtLeast, c.Old
 		r.old = c.Dropped
@@ -116,16 +125,23 @@ func (m *Monitor) addReorg(n *node, c Change) {
 	r.clearAt = r.top + int64(further)
 	low := r.view.Old.Height - int64(r.view.Depth) // height of the ancestor, or above it
 	for _, o := range m.nodes {
+		if !o.trusted() {
+			continue
+		}
 		if o.final > low && o.final > 0 && r.past != "finalized" {
 			r.past, r.floor = "finalized", o.final
 		} else if o.safe > low && o.safe > 0 && r.past == "" {
 			r.past, r.floor = "safe", o.safe
 		}
 	}
-	r.view.Routine = r.view.Depth <= m.routine() && r.past == ""
+	r.view.Routine = r.view.Depth <= m.routine() && r.past == "" && (m.cfg.Confirmations == 0 || r.view.Depth < m.cfg.Confirmations)
 	if !r.view.Routine {
 		r.open = true
-		m.fireReorg(r, true)
+		f := m.open[r.key]
+		if f == nil || len(m.nodes) <= pairsUpTo || f.Verification != Confirmed || deeper {
+			m.fireReorg(r, true)
+		}
+		m.judgeSigns(n, r, c)
 	}
 	m.changed = true
 }
@@ -146,8 +162,18 @@ func (r *reorg) sameAs(c Change) bool {
 	return r.view.Ancestor == c.Ancestor && r.new[0].Hash == c.Adopted[0].Hash
 }
 
+// returns tells whether a node goes back to the branch that had left.
+func (r *reorg) returns(c Change) bool {
+	for _, b := range c.Adopted {
+		if b.Hash == r.view.Old.Hash || (len(r.old) > 0 && b.Hash == r.old[0].Hash) {
+			return true
+		}
+	}
+	return false
+}
+
 // grow adds to the new branch what is built on it, so that the evidence holds both branches.
-func (m *Monitor) grow(b Block) {
+func (m *Monitor) grow(n *node, b Block) {
 	for _, r := range m.reorgs {
 		tip := r.view.Ancestor
 		if k := len(r.new); k > 0 {
@@ -160,6 +186,9 @@ func (m *Monitor) grow(b Block) {
 		if len(r.new) == 1 { // it had only gone back
 			r.view.New = b.Ref()
 			m.fireReorg(r, true)
+		}
+		if len(r.new) >= minerBlocks && m.now-r.view.At <= lateWithin { // the branch is told block by block
+			m.judgeSigns(n, r, Change{Kind: Reorg, Adopted: r.new, Dropped: r.old})
 		}
 	}
 }
@@ -198,14 +227,21 @@ func (m *Monitor) fireReorg(r *reorg, urgent bool) {
 	if r.past != "" {
 		f.Reason += fmt.Sprintf("Block %d had been called %s. ", r.floor, r.past)
 	}
-	if c := m.cfg.Confirmations; c > 0 && v.Depth >= c {
+	switch c := m.cfg.Confirmations; {
+	case c > 0 && v.Depth >= c:
 		f.Reason += fmt.Sprintf("Deposits are credited after %d confirmations: stop credits. ", c)
+	case r.past == "finalized":
+		f.Reason += "Nothing can be credited until it is known which branch holds: stop credits. "
+	case c > 0 && 2*v.Depth >= c:
+		f.Reason += fmt.Sprintf("That is half or more of the %d confirmations after which deposits are credited. ", c)
 	}
 	if r.flips > 0 {
 		f.Reason += fmt.Sprintf("The new branch was left again, %d %s. ", r.flips, plural(r.flips, "time"))
 	}
 	said, others := m.witnesses(r)
 	f.Reason += said
+	seen, asked := m.showing(r)
+	m.verify(&f, seen, asked)
 	m.fire(f, map[string]any{"depth": v.Depth, "at_least": v.AtLeast, "ancestor": v.Ancestor, "old_tip": v.Old, "new_tip": v.New,
 		"old": clip(r.old), "new": clip(r.new), "old_known": len(r.old), "new_known": len(r.new), "seen": r.seen, "others": others,
 		"routine": m.routine(), "confirmations": m.cfg.Confirmations, "past": r.past, "promised_height": r.floor}, urgent)
@@ -216,31 +252,49 @@ func (m *Monitor) fireReset(f Finding, r *reorg) {
 	said, others := m.witnesses(r)
 	f.Severity, f.Title = sev3, m.cfg.Chain+": a node has another first block"
 	f.Reason = fmt.Sprintf("The chain up to %d is gone, its first block too; the head is %d now. The node was reset, or it serves another network with the same id. %s", r.view.Old.Height, r.view.New.Height, said)
+	seen, asked := m.showing(r)
+	m.verify(&f, seen, asked)
 	m.fire(f, map[string]any{"old_tip": r.view.Old, "new_tip": r.view.New, "old": clip(r.old), "new": clip(r.new), "seen": r.seen, "others": others}, true)
 }
 
-// witnesses says which nodes saw it, and what the others have to say.
+// witnesses says which nodes saw it, and what the others have to say; of many nodes, how many say what.
 func (m *Monitor) witnesses(r *reorg) (string, map[string]string) {
-	others := map[string]string{}
-	s := fmt.Sprintf("Seen by %d of %d nodes (%s)", len(r.view.Nodes), len(m.nodes), strings.Join(r.view.Nodes, ", "))
+	others, told := map[string]string{}, map[string]bool{}
+	for _, name := range r.view.Nodes {
+		told[name] = true
+	}
+	s := fmt.Sprintf("Seen by %d of %d nodes (%s)", len(r.view.Nodes), len(m.nodes), list(r.view.Nodes))
+	count := map[string]int{}
 	for _, n := range m.nodes {
-		if slices.Contains(r.view.Nodes, n.name) {
+		if told[n.name] {
 			continue
 		}
 		what := "has neither branch"
 		tip, _ := n.tree.Tip()
 		switch {
+		case !n.trusted():
+			what = "is not trusted"
 		case !n.ok() || !n.has:
 			what = "could not be asked"
-		case onBranch(n, r.new, r.view.New):
+		case len(r.new) > 0 && onBranch(n, r.new, r.view.New):
 			what = "is on the new branch and was not seen on the old one"
 		case onBranch(n, r.old, r.view.Old):
 			what = "is still on the old branch"
 		case !r.view.AtLeast && tip.Height <= r.view.Ancestor.Height:
 			what = "has not come so far"
 		}
-		others[n.name] = what
-		s += "; " + n.name + " " + what
+		count[what]++
+		if len(others) < seenKept {
+			others[n.name] = what
+		}
+		if len(m.nodes) <= pairsUpTo {
+			s += "; " + n.name + " " + what
+		}
+	}
+	if len(m.nodes) > pairsUpTo {
+		for _, what := range slices.Sorted(maps.Keys(count)) {
+			s += fmt.Sprintf("; of %d others each %s", count[what], what)
+		}
 	}
 	return s + ".", others
 }
@@ -253,68 +307,56 @@ func onBranch(n *node, branch []Block, tip Ref) bool {
 	return ok && b.Hash == tip.Hash
 }
 
-// judgeReorgs keeps the word of the other nodes up to date and ends a reorg when enough was built on top.
+// judgeReorgs keeps the word of the other nodes up to date, and ends a reorg when enough was built on top and its time of waiting is over, or when
+// the only node that told of it takes it back or is not believed any more.
 func (m *Monitor) judgeReorgs() {
 	for _, r := range m.reorgs {
 		if !r.open {
 			continue
 		}
-		if m.best != nil && m.best.head.Height >= r.clearAt {
-			r.open = false
+		if m.held("reverted/"+r.key, m.takenBack(r), m.now, revertHold) {
+			m.endReorg(r, fmt.Sprintf("Observed, since reverted: %s went back to the old branch, and no second node ever showed the new one.", strings.Join(r.view.Nodes, ", ")))
+			continue
+		}
+		if m.toldByNobody(r) {
+			m.endReorg(r, fmt.Sprintf("Only %s told of it, which is not trusted any more.", strings.Join(r.view.Nodes, ", ")))
+			continue
+		}
+		if m.best != nil && m.best.head.Height >= r.clearAt && m.now-r.view.At >= reorgLife && !m.waiting(r.key) {
 			reason := fmt.Sprintf("%d further blocks were built since: the head is %d.", m.best.head.Height-r.top, m.best.head.Height)
 			if b, ok := m.best.tree.At(r.view.Old.Height); ok && b.Hash == r.view.Old.Hash {
 				reason += " The old branch is the chain again."
 			}
-			m.clear(r.key, m.now, reason)
+			m.endReorg(r, reason)
 			continue
+		}
+		f := m.open[r.key]
+		if f == nil {
+			continue
+		}
+		if f.Verification != Confirmed {
+			if seen, _ := m.showing(r); m.voices(seen) > 1 {
+				m.fireReorg(r, true)
+				if len(r.signs) > 0 {
+					m.fireAttack(r)
+				}
+				continue
+			}
 		}
 		if m.now-r.view.At > witnessFor {
 			continue // who goes away or comes back later has nothing more to say about it
 		}
-		said, _ := m.witnesses(r)
-		if f := m.open[r.key]; f != nil && !strings.HasSuffix(f.Reason, said) {
-			m.fireReorg(r, true)
+		if said, _ := m.witnesses(r); !strings.HasSuffix(m.unvoiced(*f), said) {
+			m.fireReorg(r, len(m.nodes) <= pairsUpTo)
 		}
 	}
 }
 
-// judgeTips ends announced branches that the chain has left behind.
-func (m *Monitor) judgeTips() {
-	for _, n := range m.nodes {
-		for _, hash := range slices.Sorted(maps.Keys(n.tips)) {
-			t := n.tips[hash]
-			if m.best == nil || m.best.head.Height < t.Height+clearAtLeast {
-				continue
-			}
-			delete(n.tips, hash)
-			m.clear(m.key(FindingHeadersOnly, Short(hash)), m.now, fmt.Sprintf("The chain is at %d, %d blocks above the announced branch.", m.best.head.Height, m.best.head.Height-t.Height))
-		}
-	}
-}
-
-// applyTips looks for the early sign of an attack: somebody announces the headers of a long branch and shows no blocks of it.
-func (m *Monitor) applyTips(n *node, tips []Tip) {
-	if n.tips == nil {
-		n.tips = map[string]Tip{}
-	}
-	for _, t := range tips {
-		if len(n.tips) < 512 || n.tips[t.Hash].Hash != "" {
-			n.tips[t.Hash] = t
-		}
-		subject := Short(t.Hash)
-		if t.Status != "headers-only" {
-			m.clear(m.key(FindingHeadersOnly, subject), m.now, "The node now calls this tip "+t.Status+".")
-			continue
-		}
-		if t.Branch < headersOnlyAt || !n.has || t.Height < n.head.Height-int64(t.Branch)-144 {
-			continue
-		}
-		f := m.finding(FindingHeadersOnly, subject, sev3)
-		f.Title = fmt.Sprintf("%s: a branch of %d blocks is announced that nobody shows", m.cfg.Chain, t.Branch)
-		f.Subject = m.cfg.Chain
-		f.Reason = fmt.Sprintf("Node %s has the headers of a branch of %d blocks up to height %d (%s), but not its blocks; its head is %d.", n.name, t.Branch, t.Height, Short(t.Hash), n.head.Height)
-		m.fire(f, map[string]any{"node": n.name, "tip": t, "head": n.head.Ref()}, false)
-	}
+func (m *Monitor) endReorg(r *reorg, reason string) {
+	r.open = false
+	m.clear(m.key(FindingAttack, strings.TrimPrefix(r.key, m.key(FindingReorg, "")+"/")), m.now, reason)
+	m.held("reverted/"+r.key, false, m.now, 0)
+	m.clear(r.key, m.now, reason)
 }
 
 func clip(b []Block) []Block {

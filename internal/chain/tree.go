@@ -264,6 +264,27 @@ func (t *Tree) insert(b Block) bool {
 	return true
 }
 
+// drop forgets a header; the tip stays the tip until the next head.
+func (t *Tree) drop(hash string) {
+	b, ok := t.blocks[hash]
+	if !ok {
+		return
+	}
+	delete(t.blocks, hash)
+	row := t.heights[b.Height]
+	for i, h := range row {
+		if h == hash {
+			if t.heights[b.Height] = append(row[:i:i], row[i+1:]...); len(row) == 1 {
+				delete(t.heights, b.Height)
+			}
+			break
+		}
+	}
+	if t.canon[b.Height] == hash {
+		delete(t.canon, b.Height)
+	}
+}
+
 func (t *Tree) move(b Block) {
 	if b.Parent != t.tip.Hash { // the branch may differ below too: link again from b
 		t.canon = make(map[int64]string, len(t.canon))

@@ -35,6 +35,9 @@ type View struct {
 	Pending      *int64   `json:"pending,omitempty"`   // transactions waiting
 	MempoolBytes *int64   `json:"mempool_bytes,omitempty"`
 	HashRate     *float64 `json:"hash_rate,omitempty"`
+	// AttackCost is what taking back a credited deposit would cost by rented hash power, in dollars, OpenDeposits what is open; nil = not known.
+	AttackCost   *float64 `json:"attack_cost,omitempty"`
+	OpenDeposits *float64 `json:"open_deposits,omitempty"`
 }
 
 // Interval is the time between a block and its parent by their headers.
@@ -55,8 +58,14 @@ type NodeView struct {
 	HeadAge int64     `json:"head_age"` // ms, -1 unknown
 	Heard   int64     `json:"heard"`    // unix ms of the last answer, 0 never
 	Peers   int64     `json:"peers"`    // -1 unknown
-	How     How       `json:"how"`
-	Client  string    `json:"client"`
+	// Networks is how many networks the peers are in, 0 where the node does not tell; TopShare is the largest one's share, 0..1, of those that are
+	// not one's own.
+	Networks int64   `json:"networks,omitempty"`
+	TopShare float64 `json:"top_share,omitempty"`
+	How      How     `json:"how"`
+	Client   string  `json:"client"`
+	// Operator is who runs it: what the settings say, else what its address tells, else its name. Nodes of one operator confirm nothing for each other.
+	Operator string `json:"operator,omitempty"`
 }
 
 // ReorgView is one reorganisation in the list of the last ones.

@@ -51,13 +51,35 @@ type Config struct {
 	Components []Component `yaml:"components"`
 	// Chains are the chains to watch. More are added in the page under Chains.
 	Chains []Chain `yaml:"chains"`
+	// Watches are what is watched on chains beside their heads: balances, contracts,
+	// feeds, bridges.
+	Watches []Watch `yaml:"watches"`
 	// Sources are senders of alerts whose keys are given, not drawn. More are
 	// added in the page under Sources.
 	Sources []Source `yaml:"sources"`
+	// Metrics says how figures come in and how rules judge them.
+	Metrics Figures `yaml:"metrics"`
+	// Scrape are targets in Prometheus' format that are asked for figures.
+	Scrape []Scrape `yaml:"scrape"`
+	// Rules are files of alerting and recording rules as Prometheus has them; a *
+	// stands for any part of a file name, like rules/*.yml. Changed files are
+	// taken within half a minute.
+	Rules []string `yaml:"rules"`
+	// Detection is a YAML file with what is known of bridges, addresses, pegs, feeds,
+	// series, bounds and services; tocsin replay reads the same. Empty: what the
+	// detectors need they learn.
+	Detection string `yaml:"detection"`
 	// Correlation says which signals become incidents.
 	Correlation Correlation `yaml:"correlation"`
+	// Watchdog are addresses that hear a heartbeat as long as Tocsin can do its work,
+	// so that somebody notices when it falls silent.
+	Watchdog []Heartbeat `yaml:"watchdog"`
 	// Status is the status page.
 	Status Status `yaml:"status"`
+	// Impact says how the score of incidents weighs, and where its figures come from.
+	Impact Impact `yaml:"impact"`
+	// Notify is how people are reached.
+	Notify Notify `yaml:"notify"`
 
 	lines map[string]int // where in the file each setting is, for errors
 	file  string
@@ -88,14 +110,18 @@ type Chain struct {
 	// Name is what people read and what alerts name in the label "chain":
 	// lower-case letters, digits and dashes, like ethereum.
 	Name string `yaml:"name"`
-	// Family is evm or bitcoin.
+	// Family is evm, bitcoin, comet, solana, beacon (Ethereum consensus clients) or
+	// opstack (rollup nodes).
 	Family string `yaml:"family"`
 	// ChainID guards against a node of another chain: the decimal id for evm
-	// ("1"); main, test, testnet4, signet, simnet or regtest for bitcoin. Empty:
-	// what the nodes say is taken.
+	// ("1"); main, test, testnet4, signet, simnet or regtest for bitcoin; the
+	// network's name for comet ("cosmoshub-4"); mainnet-beta, testnet, devnet or
+	// the genesis hash for solana; CONFIG_NAME for beacon ("mainnet"); the decimal id
+	// of the L2 for opstack. Empty: what the nodes say is taken.
 	ChainID string `yaml:"chain_id"`
 	// Nodes are the nodes to ask. Two of different operators are the least that
-	// makes "the chain stopped" and "my node stopped" different findings.
+	// makes "the chain stopped" and "my node stopped" different findings, and that
+	// confirms a finding.
 	Nodes []Node `yaml:"nodes"`
 	// RoutineReorg is the depth in blocks up to which a reorg is daily life;
 	// deeper ones become signals. 0: what is known of the chain, else 1.
@@ -103,9 +129,46 @@ type Chain struct {
 	// Confirmations is the smallest number of confirmations at which somebody
 	// credits deposits; a reorg this deep is SEV1. 0: not known.
 	Confirmations int `yaml:"confirmations"`
+	// SecondNodeWait is how long a finding that one node shows waits for a second
+	// one before it pages; with one node in all, a quarter of it. Empty: 2m.
+	SecondNodeWait Duration `yaml:"second_node_wait"`
+	// HashPrice is what one hash per second costs to rent for a day, in dollars
+	// (proof of work only), and OpenDeposits how many dollars of deposits could be
+	// taken back: then the cost of an attack is told beside its gain. 0: not known.
+	HashPrice    float64 `yaml:"hash_price_usd"`
+	OpenDeposits float64 `yaml:"open_deposits_usd"`
+	// OpenDepositsQuery is PromQL that answers with those dollars, instead of
+	// OpenDeposits. It is asked once a minute, several series are added up; what was
+	// told more than ten minutes ago is not known any more.
+	OpenDepositsQuery string `yaml:"open_deposits_query"`
 	// BlockInterval is the expected time between blocks, like 12s. Empty: what is
 	// known of the chain, and then what is learned.
 	BlockInterval Duration `yaml:"block_interval"`
+	// Poll is how often each node is asked for its newest block, from 250ms to 10s.
+	// While a node tells new heads by itself (newHeads of evm, events of beacon) that
+	// is only a check, and a third as often does. The slower rounds keep their pace, and
+	// a node that limits us is left alone all the same. Empty: 2s for evm and opstack,
+	// 500ms for bitcoin, 1s for comet and solana, 4s for beacon.
+	Poll Duration `yaml:"poll"`
+	// Validators are watched one by one (comet and solana only). comet: the
+	// consensus address in hex, or the name that the validator gives itself; empty:
+	// all of a set of up to 20. solana: the identity or the vote account; empty: none.
+	Validators []string `yaml:"validators"`
+	// L1 is where the batches of a rollup are posted (opstack only).
+	L1 L1 `yaml:"l1"`
+}
+
+// L1 is the chain below a rollup.
+type L1 struct {
+	// URL is the address of an execution node of L1, http or https. With it the age of
+	// the newest batch is measured on L1 itself. Empty: it is not. It is treated as a
+	// secret.
+	URL Address `yaml:"url"`
+	// Inbox is the address that batches are sent to. Empty: the one the rollup node tells.
+	Inbox string `yaml:"inbox"`
+	// Batcher is the address that sends them; whoever else writes to the inbox does not
+	// count then. Empty: anybody counts.
+	Batcher string `yaml:"batcher"`
 }
 
 // Node is one node of a chain.
@@ -118,6 +181,9 @@ type Node struct {
 	// WS is the websocket address for new heads (evm only). Empty: derived from
 	// URL where that works; none: only poll.
 	WS Address `yaml:"ws"`
+	// Operator is who runs the node, in a few words. Nodes of one operator confirm
+	// nothing for each other. Empty: the provider or the host and port of URL.
+	Operator string `yaml:"operator"`
 	// User is the user name for nodes that ask for one, as bitcoin nodes do.
 	User string `yaml:"user"`
 	// Password belongs to User.
@@ -130,7 +196,8 @@ type Node struct {
 type Source struct {
 	// Name is what people read, like Alertmanager Zug.
 	Name string `yaml:"name"`
-	// Kind is alertmanager, pagerduty or generic.
+	// Kind is alertmanager, grafana, pagerduty, cloudevents, generic, heartbeat
+	// (beats once a minute, or as set on the Sources page) or metrics (figures).
 	Kind string `yaml:"kind"`
 	// Key is the key that the sender uses: 32 lower-case letters and digits. For
 	// pagerduty it is the routing key.
@@ -162,7 +229,9 @@ type Status struct {
 func Default() Config {
 	return Config{
 		Addr: "127.0.0.1:8080", Data: "data", LogLevel: "info", Retention: 15 * Day,
+		Metrics:     defaultFigures(),
 		Correlation: Correlation{Window: 2 * Hour, Floor: "SEV4"},
+		Impact:      Impact{Preset: "exchange"},
 	}
 }
 

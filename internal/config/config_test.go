@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -26,9 +27,12 @@ func TestExample(t *testing.T) {
 		{c.BootstrapToken.Reveal(), "example-bootstrap-token-not-for-use"},
 		{len(c.Components), 3}, {c.Components[0].Group, "Exchange"},
 		{c.Chains[0].ChainID, "1"}, {c.Chains[0].BlockInterval.Milliseconds(), int64(12000)},
+		{c.Chains[0].Poll.Std(), 2 * time.Second}, {c.Chains[1].Poll.Std(), time.Duration(0)},
 		{c.Chains[0].Nodes[1].Endpoint(), "https://eth.example.net/v3/0123456789abcdef"}, {c.Chains[0].Nodes[0].Socket(), "ws://10.0.0.5:8546"},
 		{btc.Endpoint(), "http://tocsin:example-password-not-for-use@10.0.0.6:8332"}, {btc.Socket(), ""},
 		{c.Sources[0].Key.Reveal(), "examplekeynotforuse0000000000000"},
+		{c.Scrape[0].Every(), 15 * time.Second}, {c.Scrape[0].BearerTokenFile, "testdata/payments.token"}, {c.Scrape[0].Labels, Labels{"team": "treasury"}}, {c.Rules[0], "testdata/rules/*.yml"},
+		{c.Metrics, defaultFigures()},
 		{c.Correlation, Correlation{2 * Hour, "SEV4"}}, {c.Status.Audiences[1], "regulator"},
 	} {
 		if !reflect.DeepEqual(check.got, check.want) {
@@ -43,7 +47,7 @@ func TestExampleNamesEverySetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alternative := map[string]bool{"bootstrap_token": true, "password": true, "key": true} // the example has the *_file
+	alternative := map[string]bool{"bootstrap_token": true, "password": true, "key": true, "token": true, "webhook": true, "authorization": true} // the example has the *_file
 	var walk func(reflect.Type)
 	walk = func(typ reflect.Type) {
 		for i := range typ.NumField() {
@@ -88,7 +92,7 @@ func TestProblems(t *testing.T) {
 	node := "    nodes: [{name: a, url: http://x:1}]\n"
 	for _, c := range []struct{ text, want string }{
 		{"adr: x", `f.yaml:1: there is no setting "adr"; write addr`},
-		{"addr: 1:1\nzzzzzzzzz: 1", `f.yaml:2: there is no setting "zzzzzzzzz"; remove it; the settings here are addr, data, store, blobs, public_url, tls, log_level, retention, organisation, bootstrap_token, bootstrap_token_file, components, chains, sources, correlation, status`},
+		{"addr: 1:1\nzzzzzzzzz: 1", `f.yaml:2: there is no setting "zzzzzzzzz"; remove it; the settings here are addr, data, store, blobs, public_url, tls, log_level, retention, organisation, bootstrap_token, bootstrap_token_file, components, chains, watches, sources, metrics, scrape, rules, detection, correlation, watchdog, status, impact, notify`},
 		{"chains:\n  - name: e\n    familly: evm\n", `f.yaml:3: chains[0]: there is no setting "familly"; write family`},
 		{"status: {titel: x}", `f.yaml:1: status: there is no setting "titel"; write title`},
 		{"addr: a:1\naddr: b:2", `f.yaml:2: addr is set already on line 1; keep one of the two`},
@@ -118,8 +122,17 @@ func TestProblems(t *testing.T) {
 		{"chains:\n  - name: b\n    family: bitcoin\n    chain_id: mainnet\n" + node, `f.yaml:4: chains[0].chain_id: "mainnet" is not known; write main`},
 		{"chains:\n  - name: e\n    family: evm\n    nodes: [{name: a, url: 'eth-secret.example/key'}]", `f.yaml:4: chains[0].nodes[0].url: is not an address that begins with http://, https://, ws://, wss://; write it like http://127.0.0.1:8545`},
 		{"chains:\n  - name: e\n    family: evm\n    nodes: [{name: a}, {name: a, url: http://x, ws: http://x}]", "f.yaml:4: chains[0].nodes[0].url: is missing; write it like http://127.0.0.1:8545\nf.yaml:4: chains[0].nodes[1].ws: is not an address that begins with ws://, wss://; write it like ws://127.0.0.1:8545\nf.yaml:4: chains[0].nodes[1].name: the node \"a\" is there already at chains[0].nodes[0].name; give it another name or remove one"},
-		{"chains:\n  - name: b\n    family: bitcoin\n    nodes: [{name: a, url: http://u:p@x, user: v, password: q}, {name: b, url: http://x, password: q, ws: none}, {name: c, url: http://x, ws: ws://x}]", "f.yaml:4: chains[0].nodes[0].user: the url holds a user already; keep one of the two\nf.yaml:4: chains[0].nodes[1].password: there is a password and no user; set user\nf.yaml:4: chains[0].nodes[2].ws: is for evm nodes only; remove it"},
+		{"chains:\n  - name: e\n    family: evm\n    nodes: [{name: a, url: 'http://localhost:8545'}, {name: b, url: 'ws://127.0.0.1:8545/', operator: \"a\\tb\"}, {name: c, url: 'http://127.0.0.1:8545/?key=secret'}, {name: d, url: 'http://:key1@127.0.0.1:8545'}, {name: e, url: 'http://:key2@127.0.0.1:8545'}]", "f.yaml:4: chains[0].nodes[1].operator: holds a line break or a control character; write one line\nf.yaml:4: chains[0].nodes[1].url: is the address of chains[0].nodes[0] too; a node asked twice confirms nothing: give the address of another node or remove one"},
+		{"chains:\n  - name: b\n    family: bitcoin\n    nodes: [{name: a, url: http://u:p@x, user: v, password: q}, {name: b, url: http://x, password: q, ws: none}, {name: c, url: http://y, ws: ws://x}]", "f.yaml:4: chains[0].nodes[0].user: the url holds a user already; keep one of the two\nf.yaml:4: chains[0].nodes[1].password: there is a password and no user; set user\nf.yaml:4: chains[0].nodes[2].ws: is for evm nodes only; remove it"},
+		{"chains:\n  - name: b\n    family: bitcoin\n    open_deposits_usd: 1\n    open_deposits_query: sum(open_usd)\n" + node, `f.yaml:5: chains[0].open_deposits_query: open_deposits_usd is set as well; keep one of the two`},
+		{"chains:\n  - name: b\n    family: bitcoin\n    open_deposits_query: " + strings.Repeat("x", queryMost+1) + "\n" + node, `f.yaml:4: chains[0].open_deposits_query: has 2001 characters; use at most 2000, or a recording rule`},
+		{"chains:\n  - name: e\n    family: evm\n    l1: {url: 'http://x'}\n" + node, `f.yaml:4: chains[0].l1: is for chains of family opstack only; remove it`},
+		{"chains:\n  - name: o\n    family: opstack\n    chain_id: base\n    l1: {inbox: '0xff', batcher: me}\n" + node, "f.yaml:4: chains[0].chain_id: \"base\" is not a decimal chain id; write it like \"1\" (hexadecimal ids must be converted)\nf.yaml:5: chains[0].l1.url: is missing; write the address of an execution node of L1\nf.yaml:5: chains[0].l1.inbox: \"0xff\" is no address; write 0x and 40 hexadecimal digits\nf.yaml:5: chains[0].l1.batcher: \"me\" is no address; write 0x and 40 hexadecimal digits"},
+		{"chains:\n  - name: o\n    family: opstack\n    l1: {url: 'ftp://key@x'}\n" + node, `f.yaml:4: chains[0].l1.url: is not an address that begins with http://, https://; write it like http://127.0.0.1:8545`},
 		{"chains:\n  - name: e\n    family: evm\n    routine_reorg: -1\n    confirmations: -1\n    block_interval: 2d\n" + node, "f.yaml:4: chains[0].routine_reorg: -1 is no depth; write 0 (known) to 10000 blocks\nf.yaml:5: chains[0].confirmations: -1 is no number of confirmations; write 0 (not known) to 1000000\nf.yaml:6: chains[0].block_interval: 2d between blocks is more than a day; write it like 12s"},
+		{"chains:\n  - name: e\n    family: evm\n    poll: 249ms\n" + node, `f.yaml:4: chains[0].poll: 249ms between two looks at a node is not from 250ms to 10s; write it like 1s, or leave it out (each family has its own)`},
+		{"chains:\n  - name: b\n    family: bitcoin\n    poll: 11s\n" + node, `f.yaml:4: chains[0].poll: 11s between two looks at a node is not from 250ms to 10s; write it like 1s, or leave it out (each family has its own)`},
+		{"chains:\n  - name: b\n    family: bitcoin\n    poll: 1\n" + node, `f.yaml:4: chains[0].poll: "1" is not a length of time; write it like 90s, 12h, 15d or 8w`},
 		{"sources: [{name: A, kind: pagerdutty, key: short}]", "f.yaml:1: sources[0].kind: \"pagerdutty\" is not known; write pagerduty\nf.yaml:1: sources[0].key_file: the key is not 32 lower-case letters and digits; make one with: openssl rand -hex 16"},
 		{"sources:\n- {name: A, kind: generic, key: 0123456789abcdef0123456789abcdef}\n- {name: B, kind: generic, key: 0123456789abcdef0123456789abcdef}", "f.yaml:3: sources[1].key_file: the key is that of sources[0] too; give each source its own"},
 		{"correlation: {window: 0s, floor: SEV5}", "f.yaml:1: correlation.window: 0s lets no signal join an incident; write it like 2h\nf.yaml:1: correlation.floor: \"SEV5\" is not known; write SEV1"},

@@ -47,7 +47,7 @@ func (f *filler) fill(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		return // "chains:" with nothing below is nothing set
 	}
-	if _, ok := v.Addr().Interface().(settable); ok || v.Kind() == reflect.String || v.Kind() == reflect.Int {
+	if _, ok := v.Addr().Interface().(settable); ok || v.Kind() == reflect.String || v.Kind() == reflect.Int || v.Kind() == reflect.Float64 {
 		if n.Kind != yaml.ScalarNode {
 			f.problem(n, path, "takes one value, not a list or a block; write it on one line")
 			return
@@ -70,6 +70,8 @@ func (f *filler) fill(n *yaml.Node, v reflect.Value, path string) {
 		v.Set(list)
 	case reflect.Struct:
 		f.fillStruct(n, v, path)
+	case reflect.Map:
+		f.fillMap(n, v, path)
 	default:
 		panic("config: a field of kind " + v.Kind().String() + " has no spelling")
 	}
@@ -113,12 +115,43 @@ func (f *filler) fillStruct(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
+// fillMap reads names and values, both text.
+func (f *filler) fillMap(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		f.problem(n, path, "takes names and values like team: payments; write them one a line")
+		return
+	}
+	all := reflect.MakeMap(v.Type())
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if f.visits++; key.Kind != yaml.ScalarNode || value.Kind != yaml.ScalarNode || f.visits > visitsMost {
+			f.problem(key, path, "takes one value for each name; write it on one line")
+			continue
+		}
+		if all.MapIndex(reflect.ValueOf(key.Value)).IsValid() {
+			f.problem(key, path, "%s is set twice; keep one of the two", key.Value)
+			continue
+		}
+		f.lines[path+"."+key.Value] = key.Line
+		all.SetMapIndex(reflect.ValueOf(key.Value), reflect.ValueOf(value.Value))
+	}
+	v.Set(all)
+}
+
 // setScalar sets a field that has one value.
 func setScalar(v reflect.Value, text string) error {
 	if s, ok := v.Addr().Interface().(settable); ok {
 		if err := s.set(text); err != nil {
 			return fmt.Errorf("%q %w", text, err)
 		}
+		return nil
+	}
+	if v.Kind() == reflect.Float64 {
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number; write it like 0.25", text)
+		}
+		v.SetFloat(n)
 		return nil
 	}
 	if v.Kind() == reflect.Int {
@@ -145,7 +178,7 @@ func variables(v reflect.Value, before string) map[string]reflect.Value {
 		name, field := before+strings.ToUpper(tag), v.Field(i)
 		_, isValue := field.Addr().Interface().(settable)
 		switch {
-		case isValue || field.Kind() == reflect.String || field.Kind() == reflect.Int:
+		case isValue || field.Kind() == reflect.String || field.Kind() == reflect.Int || field.Kind() == reflect.Float64:
 			all[name] = field
 		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.String:
 			all[name] = field
@@ -165,11 +198,22 @@ func nearest(word string, known []string) string {
 		if len(k) > 2 && strings.HasPrefix(word, k) || len(word) > 2 && strings.HasPrefix(k, word) {
 			return k
 		}
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
+		d := distance(strings.ToLower(word), strings.ToLower(k))
+		// Of two as near, the one that begins alike is meant, whatever order they come in.
+		if d < least || d == least && best != "" && (alike(word, k) > alike(word, best) || alike(word, k) == alike(word, best) && k < best) {
 			best, least = k, d
 		}
 	}
 	return best
+}
+
+// alike is how many letters two words have in common from the first on.
+func alike(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && strings.EqualFold(a[n:n+1], b[n:n+1]) {
+		n++
+	}
+	return n
 }
 
 // distance is Levenshtein's, on bytes; words longer than 64 are far from all.

@@ -81,6 +81,7 @@ func Load(path string, environ []string) (Config, error) {
 	}
 	problems := c.applyEnvironment(env)
 	problems = append(problems, c.readSecrets(dir)...)
+	c.resolve(dir, env)
 	if len(problems) > 0 {
 		return c, problems
 	}
@@ -170,6 +171,7 @@ func (c *Config) readSecrets(dir string) (problems Problems) {
 	for i := range c.Sources {
 		one(fmt.Sprintf("sources[%d].", i), "key", &c.Sources[i].Key, c.Sources[i].KeyFile)
 	}
+	c.Notify.secrets(one)
 	return problems
 }
 
@@ -225,8 +227,8 @@ func (c *Config) applyEnvironment(env map[string]string) (problems Problems) {
 	return problems
 }
 
-// ofVerify are variables that tocsin verify reads.
-var ofVerify = map[string]bool{"TOCSIN_TOKEN": true, "TOCSIN_VERIFY_STATE": true}
+// ofVerify are variables that other subcommands than serve read.
+var ofVerify = map[string]bool{"TOCSIN_TOKEN": true, "TOCSIN_SERVER": true, "TOCSIN_VERIFY_STATE": true}
 
 // Strays returns the TOCSIN_ variables of environ that are no setting, each with
 // the nearest one: worth a warning, since a misspelt variable is silent.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 )
 
 var (
@@ -19,9 +21,10 @@ var (
 
 var (
 	levels     = []string{"debug", "info", "warn", "error"}
-	families   = []string{"evm", "bitcoin"}
+	families   = []string{"evm", "bitcoin", "comet", "solana", "beacon", "opstack"}
+	staked     = []string{"comet", "solana"}
 	networks   = []string{"main", "test", "testnet4", "signet", "simnet", "regtest"}
-	kinds      = []string{"alertmanager", "pagerduty", "generic"}
+	kinds      = []string{"alertmanager", "grafana", "pagerduty", "cloudevents", "generic", "heartbeat", "metrics"}
 	severities = []string{"SEV1", "SEV2", "SEV3", "SEV4"}
 )
 
@@ -113,6 +116,11 @@ func (c *Config) Validate() error {
 		}
 		keys[s.Key.Reveal()] = path
 	}
+	j.figures()
+	j.watches()
+	j.impact()
+	j.reachable()
+	j.watchdog()
 	if c.Correlation.Window <= 0 {
 		j.wrong("correlation.window", "%s lets no signal join an incident; write it like 2h", c.Correlation.Window)
 	}
@@ -157,12 +165,14 @@ func (j *judge) chain(path string, ch *Chain) {
 	j.oneOf(path+".family", ch.Family, families)
 	switch {
 	case ch.ChainID == "":
-	case ch.Family == "evm":
+	case ch.Family == "evm", ch.Family == "opstack":
 		if n, err := strconv.ParseUint(ch.ChainID, 10, 63); err != nil || n == 0 || ch.ChainID[0] == '0' || ch.ChainID[0] == '+' {
 			j.wrong(path+".chain_id", "%q is not a decimal chain id; write it like \"1\" (hexadecimal ids must be converted)", ch.ChainID)
 		}
 	case ch.Family == "bitcoin":
 		j.oneOf(path+".chain_id", ch.ChainID, networks)
+	default:
+		j.text(path+".chain_id", ch.ChainID, 64, false)
 	}
 	if ch.RoutineReorg < 0 || ch.RoutineReorg > 10_000 {
 		j.wrong(path+".routine_reorg", "%d is no depth; write 0 (known) to 10000 blocks", ch.RoutineReorg)
@@ -170,17 +180,81 @@ func (j *judge) chain(path string, ch *Chain) {
 	if ch.Confirmations < 0 || ch.Confirmations > 1_000_000 {
 		j.wrong(path+".confirmations", "%d is no number of confirmations; write 0 (not known) to 1000000", ch.Confirmations)
 	}
+	if ch.SecondNodeWait > Day {
+		j.wrong(path+".second_node_wait", "%s is more than a day; write it like 2m", ch.SecondNodeWait)
+	}
+	if !(ch.HashPrice >= 0 && ch.HashPrice < 1e6) {
+		j.wrong(path+".hash_price_usd", "%v is no price; write the dollars that one hash per second costs for a day, or 0 (not known)", ch.HashPrice)
+	}
+	if !(ch.OpenDeposits >= 0 && ch.OpenDeposits < 1e15) {
+		j.wrong(path+".open_deposits_usd", "%v is no sum; write dollars, or 0 (not known)", ch.OpenDeposits)
+	}
+	switch q := ch.OpenDepositsQuery; {
+	case q != "" && ch.OpenDeposits != 0:
+		j.wrong(path+".open_deposits_query", "open_deposits_usd is set as well; keep one of the two")
+	case len(q) > queryMost:
+		j.wrong(path+".open_deposits_query", "has %d characters; use at most %d, or a recording rule", len(q), queryMost)
+	}
 	if ch.BlockInterval > Day {
 		j.wrong(path+".block_interval", "%s between blocks is more than a day; write it like 12s", ch.BlockInterval)
 	}
+	if ch.Poll != 0 && (ch.Poll < pollLeast || ch.Poll > pollMost) {
+		j.wrong(path+".poll", "%s between two looks at a node is not from %s to %s; write it like 1s, or leave it out (each family has its own)", ch.Poll, pollLeast, pollMost)
+	}
+	if len(ch.Validators) > 0 && !slices.Contains(staked, ch.Family) {
+		j.wrong(path+".validators", "validators are watched on chains of family %s only; remove them", strings.Join(staked, " and "))
+	}
+	if len(ch.Validators) > 64 {
+		j.wrong(path+".validators", "%d are too many; name at most 64", len(ch.Validators))
+	}
+	for i, v := range ch.Validators {
+		j.text(fmt.Sprintf("%s.validators[%d]", path, i), v, 64, true)
+	}
+	j.l1(path+".l1", ch)
 	if len(ch.Nodes) == 0 {
 		j.wrong(path+".nodes", "there is no node to ask; add one, better two of different operators")
 	}
-	names := map[string]string{}
+	names, doors := map[string]string{}, map[string]string{}
 	for i := range ch.Nodes {
 		at := fmt.Sprintf("%s.nodes[%d]", path, i)
 		j.node(at, ch.Family, &ch.Nodes[i])
 		j.unique(names, "node", ch.Nodes[i].Name, at+".name")
+		door := dial.Endpoint(ch.Nodes[i].Endpoint())
+		if other, double := doors[door]; double && door != "" {
+			j.wrong(at+".url", "is the address of %s too; a node asked twice confirms nothing: give the address of another node or remove one", other)
+			continue
+		}
+		doors[door] = at
+	}
+}
+
+// Between two looks at a node: what a provider takes, and so that two of them are within the half minute in which a node must be heard of
+// (chain.Monitor).
+const (
+	pollLeast = 250 * Second / 1000
+	pollMost  = 10 * Second
+)
+
+var account = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
+
+func (j *judge) l1(path string, ch *Chain) {
+	l := &ch.L1
+	if l.URL.Empty() && l.Inbox == "" && l.Batcher == "" {
+		return
+	}
+	if ch.Family != "opstack" {
+		j.wrong(path, "is for chains of family opstack only; remove it")
+		return
+	}
+	if l.URL.Empty() {
+		j.wrong(path+".url", "is missing; write the address of an execution node of L1")
+	}
+	j.address(path+".url", l.URL, []string{"http", "https"})
+	if l.Inbox != "" && !account.MatchString(l.Inbox) {
+		j.wrong(path+".inbox", "%q is no address; write 0x and 40 hexadecimal digits", l.Inbox)
+	}
+	if l.Batcher != "" && !account.MatchString(l.Batcher) {
+		j.wrong(path+".batcher", "%q is no address; write 0x and 40 hexadecimal digits", l.Batcher)
 	}
 }
 
@@ -197,12 +271,13 @@ func (j *judge) node(path, family string, n *Node) {
 		j.wrong(path+".url", "is missing; write it like http://127.0.0.1:8545")
 	}
 	if !n.WS.Empty() && n.WS.Reveal() != "none" {
-		if family == "bitcoin" {
+		if family != "evm" {
 			j.wrong(path+".ws", "is for evm nodes only; remove it")
 		} else {
 			j.address(path+".ws", n.WS, []string{"ws", "wss"})
 		}
 	}
+	j.text(path+".operator", n.Operator, 60, false)
 	if n.User == "" && !n.Password.Empty() {
 		j.wrong(path+".password", "there is a password and no user; set user")
 	}

@@ -38,6 +38,9 @@ type Bridge struct {
 	Name  string  // for people
 	Chain string  // id of the chain that value leaves on
 	TVL   float64 // dollars locked at the start, above 0
+	// Lone is the share that must leave when it goes to one party alone, by withdrawals that each have a number and an amount of their own: a
+	// large holder who leaves looks like that. 0 = as for all.
+	Lone  float64
 	Drill bool
 }
 
@@ -85,6 +88,7 @@ type BridgeDrain struct {
 	step     int
 	total    int // withdrawals since baseline
 	amounts  map[string]int
+	owned    bool // by a Drain, which keeps no former state: its window is not copied
 }
 
 // NewBridgeDrain starts to watch.
@@ -106,7 +110,10 @@ func (d BridgeDrain) Ratio() float64 {
 }
 
 // Observe takes a transfer. The outcome holds samples of this moment and at most one finding.
-func (d BridgeDrain) Observe(f Flow) (BridgeDrain, chain.Outcome) {
+func (d BridgeDrain) Observe(f Flow) (BridgeDrain, chain.Outcome) { return d.take(f).judge() }
+
+// take adds a transfer to the window.
+func (d BridgeDrain) take(f Flow) BridgeDrain {
 	d = d.at(f.At)
 	f.At, f.withdrawals = d.now, 0
 	if f.Out > 0 || (f.In == 0 && f.Amount != "") {
@@ -114,18 +121,26 @@ func (d BridgeDrain) Observe(f Flow) (BridgeDrain, chain.Outcome) {
 	}
 	d.tvl = max(d.tvl-f.Out+f.In, 0)
 	d.net += f.Out - f.In
-	d.flows = append(d.flows[:len(d.flows):len(d.flows)], f)
+	if !d.owned {
+		d.flows = d.flows[:len(d.flows):len(d.flows)]
+	}
+	d.flows = append(d.flows, f)
 	if len(d.flows) > maxFlows {
 		a, b := d.flows[0], d.flows[1]
 		b.Out, b.In, b.withdrawals = a.Out+b.Out, a.In+b.In, a.withdrawals+b.withdrawals
-		d.flows = append([]Flow{b}, d.flows[2:]...)
+		if d.owned {
+			d.flows = d.flows[1:]
+			d.flows[0] = b
+		} else {
+			d.flows = append([]Flow{b}, d.flows[2:]...)
+		}
 	}
 	d.out += f.withdrawals
 	if d.baseline > 0 {
 		d.total += f.withdrawals
 		d.amounts = count(d.amounts, f)
 	}
-	return d.judge()
+	return d
 }
 
 // Tick lets time pass until at (unix ms). Call it at least once a minute.
@@ -165,7 +180,7 @@ func (d BridgeDrain) judge() (BridgeDrain, chain.Outcome) {
 	o := chain.Outcome{Samples: d.samples()}
 	ratio := d.Ratio()
 	if !d.open {
-		if ratio > opensAt {
+		if ratio > opensAt && (ratio > d.bridge.Lone || !d.lone()) {
 			var f chain.Finding
 			d, f = d.begin()
 			o.Findings = append(o.Findings, f)
@@ -217,6 +232,28 @@ func (d BridgeDrain) end(reason string) (BridgeDrain, []chain.Finding) {
 	f.Firing, f.Reason = false, reason
 	d.open, d.ended, d.calm = false, d.now, 0
 	return d, []chain.Finding{f}
+}
+
+// lone tells whether nine tenths of what left in the window went to one party, and nothing of it looks like a repeated call.
+func (d BridgeDrain) lone() bool {
+	all, by, ids, same := 0.0, map[string]float64{}, map[string]bool{}, map[string]int{}
+	for _, f := range d.flows {
+		if f.Out <= 0 {
+			continue
+		}
+		k := f.Token + " " + f.Amount
+		if same[k]++; f.Party == "" || f.ID != "" && ids[f.ID] || same[k] >= repeated {
+			return false
+		}
+		all, ids[f.ID] = all+f.Out, true
+		by[f.Party] += f.Out
+	}
+	for _, out := range by {
+		if out >= 0.9*all {
+			return true
+		}
+	}
+	return false
 }
 
 func (d BridgeDrain) lost() float64 {

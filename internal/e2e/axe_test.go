@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var axeSource = sync.OnceValues(func() (string, error) {
@@ -128,8 +129,8 @@ func TestAxeFindsNothing(t *testing.T) {
 	outside.allow(nil)
 	w.signIn(s, "Ana Ruiz", "ana")
 	w.axe("account after the first sign-in")
-	inside := [][2]string{{"board", "/"}, {"incidents", "/incidents"}, {"all incidents", "/incidents?status=all&drills=true"}, {"declare", "/incidents/new"}, {"signals", "/signals"}, {"cleared signals", "/signals?show=cleared"},
-		{"chains", "/chains"}, {"log", "/log"}, {"drills", "/drills"}, {"people", "/people"}, {"sources", "/sources"}, {"tokens", "/tokens"}, {"account", "/me"}, {"wall", "/wall"}}
+	inside := [][2]string{{"board", "/"}, {"incidents", "/incidents"}, {"all incidents", "/incidents?status=all&drills=true"}, {"declare", "/incidents/new"}, {"signals", "/signals"}, {"on-call", "/oncall"}, {"escalation", "/oncall/policies"}, {"triage", "/queues"}, {"queue by cost", "/queue"}, {"learning", "/learning"}, {"maintenance", "/maintenance"}, {"my routes", "/me/notifications"}, {"cleared signals", "/signals?show=cleared"},
+		{"detectors", "/detectors"}, {"wallets", "/wallets"}, {"an unknown wallet", "/wallets?around=ethereum%2F0x88a69b4e698a4b090df6cf5bd7b2d47325ad30a3"}, {"chains", "/chains"}, {"log", "/log"}, {"drills", "/drills"}, {"maintenance", "/maintenance"}, {"quiet signals", "/signals?show=quiet"}, {"people", "/people"}, {"sources", "/sources"}, {"tokens", "/tokens"}, {"account", "/me"}, {"wall", "/wall"}}
 	for _, p := range inside {
 		check(w, p[0]+", empty", p[1])
 	}
@@ -145,6 +146,23 @@ func TestAxeFindsNothing(t *testing.T) {
 		}
 		return false, ""
 	})
+	s.quieted()
+	for _, p := range s.sourcePages() {
+		check(w, p[0], p[1])
+	}
+	schedule, policy := s.covered("ana")
+	until(t, "somebody is paged", patience, func() (bool, string) {
+		for _, e := range s.events() {
+			if e.Type == "incident.paged" {
+				return true, ""
+			}
+		}
+		return false, "nobody"
+	})
+	inside = append(inside, [2]string{"a schedule", "/oncall/schedules/" + schedule}, [2]string{"a schedule in UTC", "/oncall/schedules/" + schedule + "?utc=1&week=2026-10-19"},
+		[2]string{"a shift that is picked", fmt.Sprintf("/oncall/schedules/%s?from=%d&until=%d", schedule, time.Now().UnixMilli(), time.Now().Add(time.Hour).UnixMilli())},
+		[2]string{"a policy", "/oncall/policies/" + policy}, [2]string{"routing tried out", "/oncall/policies?try=1&severity=SEV1&component=Bridge"},
+		[2]string{"handing on", fmt.Sprintf("/queues?hand=%d#hand", n)}, [2]string{"the page signed in", fmt.Sprintf("/incidents/%d/page", n)}, [2]string{"impact", fmt.Sprintf("/incidents/%d/impact", n)})
 	for _, p := range append(inside, [2]string{"commander", fmt.Sprintf("/incidents/%d", n)}, [2]string{"a resolved incident", fmt.Sprintf("/incidents/%d", resolved)}, [2]string{"all signals", "/signals?show=all"}, [2]string{"one stream of the log", fmt.Sprintf("/log?stream=incident/%d", n)}) {
 		check(w, p[0]+", busy", p[1])
 	}
@@ -175,19 +193,24 @@ func TestAxeFindsNothing(t *testing.T) {
 	for _, f := range [][3]string{{"/people", "#i-name", "Li Wei"}, {"/sources", "#s-name", "Grafana"}, {"/tokens", "#t-name", "robot"}, {"/tokens", "#w-name", "Left wall"}} {
 		w.open(f[0])
 		js[bool](w, fmt.Sprintf(`(() => { const i = document.querySelector(%s); i.value = %s; i.form.requestSubmit(); return true; })()`, quote(f[1]), quote(f[2])))
-		w.sees("shows it once", `document.querySelector(".once")`, patience)
+		w.sees("shows it once", loaded+` && document.querySelector(".once")`, patience)
 		found += w.axe("secret shown once on " + f[0])
 		pages++
 	}
 	w.open("/me")
 	js[bool](w, `(() => { const f = document.querySelector('form[action="/me/recovery"]'); f.dataset.asked = "true"; f.requestSubmit(); return true; })()`)
-	w.sees("shows the codes", `document.querySelector(".codes")`, patience)
+	w.sees("shows the codes", loaded+` && document.querySelector(".codes")`, patience)
 	found += w.axe("recovery codes")
 	// Phones.
 	phone := w.another("phone", 390, 844)
 	phone.reduceMotion()
-	for _, p := range [][2]string{{"commander on a phone", fmt.Sprintf("/incidents/%d", n)}, {"board on a phone", "/"}, {"chains on a phone", "/chains"}, {"log on a phone", "/log"}} {
+	for _, p := range [][2]string{{"commander on a phone", fmt.Sprintf("/incidents/%d", n)}, {"board on a phone", "/"}, {"chains on a phone", "/chains"}, {"log on a phone", "/log"}, {"maintenance on a phone", "/maintenance"},
+		{"impact on a phone", fmt.Sprintf("/incidents/%d/impact", n)}, {"on-call on a phone", "/oncall"}, {"a schedule on a phone", "/oncall/schedules/" + schedule}, {"policies on a phone", "/oncall/policies"},
+		{"a policy on a phone", "/oncall/policies/" + policy}, {"triage on a phone", "/queues"}, {"queue on a phone", "/queue"}, {"my routes on a phone", "/me/notifications"}, {"sources on a phone", "/sources"}} {
 		check(phone, p[0], p[1])
+		if wide := js[int](phone, `document.documentElement.scrollWidth`); wide > 391 {
+			t.Errorf("%s is %d wide on a phone of 390", p[0], wide)
+		}
 	}
 	check(outside, "status, busy", "/status")
 	check(w, "status of an audience", "/status/regulators")

@@ -24,9 +24,14 @@ done
 
 bash internal/e2e/pages.sh
 
+echo "Nodes watched and series judged (internal/e2e/load_detect.sh; FULL=1 there has 1,000 nodes and 20,000 series too)"
+bash internal/e2e/load_detect.sh
+
 echo "POST to pixel in Chromium"
 out=$(cd internal/e2e && TOCSIN_BENCH=1 go test -count=1 -run 'TestPostToPixel$' -v . 2>&1) || { echo "$out" >&2; exit 1; }
 sed -nE 's/.*RESULT POST to pixel, (.*)/  \1/p' <<<"$out" | sed 's/; /\n  /g'
+
+bash internal/e2e/desktop.sh
 
 echo "Live delivery beside its peers"
 bash internal/e2e/fanout.sh

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,8 @@ type window struct {
 	console  []string
 	allowed  *regexp.Regexp // what may be complained about, nil = nothing
 	ignored  int
+	marks    int // that were asked for
+	marked   int // the newest that was heard
 	finished bool
 }
 
@@ -105,6 +108,12 @@ func (w *window) heard(ev any) {
 	text := ""
 	switch ev := ev.(type) {
 	case *runtime.EventConsoleAPICalled:
+		if ev.Type == runtime.ConsoleAPICalledTypeDebug && len(ev.Args) == 2 && string(ev.Args[0].Value) == quote(markOfConsole) {
+			w.mu.Lock()
+			w.marked, _ = strconv.Atoi(string(ev.Args[1].Value))
+			w.mu.Unlock()
+			return
+		}
 		if ev.Type != runtime.ConsoleAPICalledTypeError && ev.Type != runtime.ConsoleAPICalledTypeWarning && ev.Type != runtime.ConsoleAPICalledTypeAssert {
 			return
 		}
@@ -140,8 +149,31 @@ func (w *window) heard(ev any) {
 // cannot keep it from saying so.
 var unreachable = regexp.MustCompile(`ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_CONNECTION_CLOSED|ERR_EMPTY_RESPONSE|ERR_TIMED_OUT|ERR_CONNECTION_TIMED_OUT|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|ERR_INCOMPLETE_CHUNKED|ERR_SOCKET_NOT_CONNECTED|WebSocket connection to .* failed|status of 503`)
 
+const markOfConsole = "e2e: heard so far"
+
+// listened waits until all that the console said before has been heard: what it says comes in order, and beside the answers to questions.
+func (w *window) listened() {
+	w.t.Helper()
+	w.mu.Lock()
+	w.marks++
+	mark := w.marks
+	w.mu.Unlock()
+	until(w.t, w.name+" window: is heard", patience, func() (bool, string) {
+		w.mu.Lock()
+		heard := w.marked >= mark
+		w.mu.Unlock()
+		if heard {
+			return true, ""
+		}
+		_, err := eval[bool](w, fmt.Sprintf("(console.debug(%s, %d), true)", quote(markOfConsole), mark)) // again: a page that is being left may not tell
+		return false, fmt.Sprint(err)
+	})
+}
+
 // allow lets the browser complain about what matches from now on; nil ends it.
 func (w *window) allow(what *regexp.Regexp) {
+	w.t.Helper()
+	w.listened() // what was said until now is judged as it was until now
 	w.mu.Lock()
 	w.allowed = what
 	w.mu.Unlock()
@@ -178,10 +210,24 @@ func (w *window) open(path string) {
 	if !strings.HasPrefix(path, "http") {
 		to = w.base + path
 	}
-	if err := chromedp.Do(w.ctx, chromedp.Navigate(to)); err != nil {
-		w.t.Fatalf("%s window opens %s: %v", w.name, to, err)
-	}
+	w.anew("the page of "+path, func() {
+		if err := chromedp.Do(w.ctx, chromedp.Navigate(to)); err != nil {
+			w.t.Fatalf("%s window opens %s: %v", w.name, to, err)
+		}
+	})
 }
+
+// anew does what leads to another document, also at the same address, and waits until that is there as a whole. What is waited for after it cannot be
+// something that a frame has already put into the page that is being left.
+func (w *window) anew(what string, do func()) {
+	w.t.Helper()
+	_, _ = eval[bool](w, "(window.isLeft = true)") // nothing to leave is no error
+	do()
+	w.sees("has "+what, loaded+" && !window.isLeft", patience)
+}
+
+// loaded is true of a page whose scripts have begun.
+const loaded = `document.readyState === "complete"`
 
 // sees waits until an expression is true in the page; a page that is being
 // loaded is asked again.
@@ -214,7 +260,7 @@ func (w *window) live() time.Duration {
 
 func (w *window) stale() time.Duration {
 	w.t.Helper()
-	return w.sees("says STALE since when", `/STALE since \d\d:\d\d:\d\d/.test(document.querySelector("#live")?.innerText ?? "")`, patience)
+	return w.sees("says STALE since when", `/STALE since .*\d\d:\d\d:\d\d/.test(document.querySelector("#live")?.innerText ?? "")`, patience) // with the day after midnight
 }
 
 func quote(s string) string { b, _ := json.Marshal(s); return string(b) }
@@ -301,6 +347,7 @@ func (w *window) focused() string {
 // tabTo presses Tab until what matches the selector has the focus.
 func (w *window) tabTo(selector string) {
 	w.t.Helper()
+	w.sees("is loaded", loaded, patience)
 	var seen []string
 	for range 120 {
 		if ok, err := eval[bool](w, fmt.Sprintf("Boolean(document.activeElement?.matches(%s))", quote(selector))); err == nil && ok {
@@ -320,7 +367,21 @@ func (w *window) signIn(s *tocsin, name, handle string) {
 	w.open(u.Path)
 	w.sees("has the form", `document.querySelector("#l-name")`, patience)
 	must(w.t, chromedp.Do(w.ctx, chromedp.SendKeys(chromedp.CSS("#l-name"), name), chromedp.SendKeys(chromedp.CSS("#l-handle"), handle), chromedp.SendKeys(chromedp.CSS("#l-handle"), "\r")))
-	w.sees("is signed in", `document.body.dataset.handle === `+quote(handle), patience)
+	w.sees("is signed in", loaded+` && document.body.dataset.handle === `+quote(handle), patience)
+}
+
+// goes presses g and another key, which together lead to a page. They count only when they come within a second and a half, which a busy machine may not
+// manage: then they are pressed again.
+func (w *window) goes(to string) {
+	w.t.Helper()
+	for {
+		js[bool](w, `(() => { window.taken = false; addEventListener("keydown", (e) => { window.taken ||= e.defaultPrevented; }); return true; })()`)
+		w.types("g")
+		w.types(to)
+		if taken, err := eval[bool](w, "window.taken !== false"); err != nil || taken { // the next page knows nothing of it
+			return
+		}
+	}
 }
 
 // picture saves what the window shows; only for people to look at.

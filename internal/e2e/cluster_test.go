@@ -154,12 +154,13 @@ func (c *cluster) agree() []event {
 	c.t.Helper()
 	var first []event
 	for i, s := range c.replicas {
-		log := s.events()
+		var log []event
+		until(c.t, fmt.Sprintf("replica %d has what replica 0 had", i), patience, func() (bool, string) {
+			log = s.events()
+			return len(log) >= len(first), fmt.Sprintf("%d of %d events", len(log), len(first))
+		})
 		if i == 0 {
 			first = log
-		}
-		if len(log) < len(first) {
-			c.t.Fatalf("replica %d has %d events, replica 0 had %d before", i, len(log), len(first))
 		}
 		for k := range first {
 			if log[k].ID != first[k].ID || log[k].Offset != int64(k) {

@@ -3,12 +3,14 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -91,17 +93,35 @@ func until(t testing.TB, what string, within time.Duration, ok func() (bool, str
 	}
 }
 
-// freePort is a port of the loopback that nobody uses now.
+// freePort is a port that nobody uses now, nor gets by chance before its program listens: it is none of those that the system gives to connections and to
+// who asks for any, and no test is given it twice.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	lowest := 32768
+	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		_, _ = fmt.Sscan(string(b), &lowest)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	const first = 10000
+	if lowest < first+1000 {
+		t.Fatalf("the system gives ports from %d on, and the tests want some of their own from %d on; see net.ipv4.ip_local_port_range", lowest, first)
+	}
+	for range 1000 {
+		port := first + rand.IntN(lowest-first)
+		if _, twice := portsGiven.LoadOrStore(port, true); twice {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprint(":", port)) // at every address
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return fmt.Sprint(port)
+	}
+	t.Fatal("no port is free")
+	return ""
 }
+
+var portsGiven sync.Map
 
 // child is a program that runs beside the test and is killed at its end.
 type child struct {

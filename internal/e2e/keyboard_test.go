@@ -36,7 +36,7 @@ func TestKeyboardOnly(t *testing.T) {
 	// A passkey, then out and in again with it.
 	w.tabTo(`[data-passkey="register"]`)
 	w.press(enter)
-	w.sees("has the passkey", `document.querySelector("#pk-h") && !document.body.innerText.includes("No passkey yet")`, patience)
+	w.sees("has the passkey", loaded+` && document.querySelector("#pk-h") && !document.body.innerText.includes("No passkey yet")`, patience)
 	w.tabTo(`form[action="/signout"] button`)
 	w.press(enter)
 	w.sees("is out", `location.pathname === "/signin" && document.readyState === "complete"`, patience)
@@ -135,12 +135,11 @@ func TestKeyboardOnly(t *testing.T) {
 	w.press(enter)
 	w.sees("resolved it", `document.querySelector("#incident-strip").innerText.includes("resolved")`, patience)
 	w.press(escape)
-	w.types("g")
-	w.types("b")
+	w.goes("b")
 	w.sees("is on the board", `location.pathname === "/" && document.readyState === "complete" && document.body.innerText.includes("Withdrawals leave the bridge")`, patience)
 
 	// Every page can be reached and left by keys alone: palette, name, Enter.
-	for _, p := range [][2]string{{"Incidents", "/incidents"}, {"Signals", "/signals"}, {"Chains", "/chains"}, {"Log", "/log"}, {"Drills", "/drills"}, {"People", "/people"}, {"Sources", "/sources"}, {"Tokens", "/tokens"}, {"My account", "/me"}, {"Declare incident", "/incidents/new"}, {"Board", "/"}} {
+	for _, p := range [][2]string{{"Incidents", "/incidents"}, {"Signals", "/signals"}, {"On-call", "/oncall"}, {"Escalation", "/oncall/policies"}, {"Triage", "/queues"}, {"Learning", "/learning"}, {"Maintenance", "/maintenance"}, {"Detectors", "/detectors"}, {"Wallets", "/wallets"}, {"Chains", "/chains"}, {"Log", "/log"}, {"Drills", "/drills"}, {"People", "/people"}, {"Sources", "/sources"}, {"Tokens", "/tokens"}, {"My account", "/me"}, {"Declare incident", "/incidents/new"}, {"Board", "/"}} {
 		name, path := p[0], p[1]
 		w.press(letter("k"), ctrl)
 		w.sees("has the palette", `document.querySelector("dialog.palette[open] input") === document.activeElement`, patience)

@@ -12,14 +12,14 @@ import (
 // click presses the first element that matches.
 func (w *window) click(selector string) {
 	w.t.Helper()
-	w.sees("has "+selector, fmt.Sprintf("document.querySelector(%s)", quote(selector)), patience)
+	w.sees("has "+selector, fmt.Sprintf(loaded+" && document.querySelector(%s)", quote(selector)), patience)
 	must(w.t, chromedp.Do(w.ctx, chromedp.Click(chromedp.CSS(selector))))
 }
 
 // fill writes into a field.
 func (w *window) fill(selector, text string) {
 	w.t.Helper()
-	w.sees("has "+selector, fmt.Sprintf("document.querySelector(%s)", quote(selector)), patience)
+	w.sees("has "+selector, fmt.Sprintf(loaded+" && document.querySelector(%s)", quote(selector)), patience)
 	js[bool](w, fmt.Sprintf(`(() => { const f = document.querySelector(%s); f.focus(); f.select?.(); return true; })()`, quote(selector)))
 	w.types(text)
 }

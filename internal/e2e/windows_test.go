@@ -50,6 +50,7 @@ func (h *house) room(n int64) string { return fmt.Sprintf("/incidents/%d", n) }
 // writes types a line into the composer as a person would, and sends it.
 func (w *window) writes(line string) {
 	w.t.Helper()
+	w.sees("is loaded", loaded, patience)
 	must(w.t, chromedp.Do(w.ctx, chromedp.Focus(chromedp.CSS("#composer-line"))))
 	w.types(line)
 	w.press(enter)
@@ -205,7 +206,7 @@ func (w *window) right() {
 	until(w.t, w.name+" window: shows what the server knows", patience, func() (bool, string) {
 		diff, err := eval[string](w, `(async () => {
 			const fresh = new DOMParser().parseFromString(await (await fetch(location.pathname, { cache: "no-store" })).text(), "text/html");
-			const words = (node) => { const c = node.cloneNode(true); for (const t of c.querySelectorAll("time, progress, .spark, .plot, [data-last], .chain-head-no, .chain-age, .node-head, #pending, [data-mine-count], .when")) t.remove(); return c.textContent.replace(/\s+/g, " ").trim(); };
+			const words = (node) => { const c = node.cloneNode(true); for (const t of c.querySelectorAll("time, progress, .spark, .plot, [data-last], .chain-head-no, .chain-age, .node-head, #pending, [data-mine-count], .when, li.fold")) t.remove(); return c.textContent.replace(/\s+/g, " ").trim(); };
 			const ids = ["wall-incident", "wall-others", "wall-summary", "incident-strip", "incident-facts", "waiting", "timeline", "room-signals", "tasks", "roles", "links", "comms", "status"];
 			const out = [];
 			let compared = 0;

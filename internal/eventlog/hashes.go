@@ -21,6 +21,16 @@ type stored struct {
 	db  store.DB
 }
 
+// missing is the error for what is not there although the log's size says that it
+// must be: damage, unless the store has lost its quorum and may answer with less
+// than this Log has seen.
+func missing(ctx context.Context) error {
+	if store.AnsweredStale(ctx) {
+		return store.ErrUnavailable
+	}
+	return ErrCorrupt
+}
+
 // ReadHashes implements tlog.HashReader.
 func (s stored) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	order := make([]int, len(indexes))
@@ -59,7 +69,7 @@ func (s stored) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 			return nil, fmt.Errorf("read stored hash %d: %w", want, err)
 		}
 		if len(order) > 0 && indexes[order[0]] == want {
-			return nil, fmt.Errorf("stored hash %d: %w", want, ErrNotFound)
+			return nil, fmt.Errorf("stored hash %d: %w", want, missing(s.ctx))
 		}
 		last := int64(-1) // the last hash that is near enough to walk to
 		for _, i := range order {

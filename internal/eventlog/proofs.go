@@ -72,7 +72,7 @@ func (l *Log) leaves(ctx context.Context, from, to int64) ([][]byte, error) {
 		out = append(out, leaf)
 	}
 	if int64(len(out)) != to-from {
-		return nil, fmt.Errorf("%d of %d events: %w", len(out), to-from, ErrCorrupt)
+		return nil, fmt.Errorf("%d of %d events: %w", len(out), to-from, missing(ctx))
 	}
 	return out, nil
 }

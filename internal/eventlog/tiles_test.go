@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tocsin-ops/tocsin/store"
 )
 
 // bigLog is a log of n events, 100 to a batch.
@@ -320,5 +323,75 @@ func TestVerifyRemote(t *testing.T) {
 	defer gone.Close()
 	if _, err := Verify(context.Background(), Remote(gone.URL, "", nil), VerifyOptions{}); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("no log there: %v", err)
+	}
+}
+
+// behind is a store of replicas that has lost its quorum: whoever takes what may
+// be old is answered by a member that has no more than old.
+type behind struct{ store.DB }
+
+func (b behind) Scan(ctx context.Context, r store.Range) iter.Seq2[store.KV, error] {
+	if store.StaleAllowed(ctx) {
+		store.MarkStale(ctx)
+		return func(func(store.KV, error) bool) {}
+	}
+	return b.DB.Scan(ctx, r)
+}
+
+// What the log has by its own word is unavailable when a member that is behind
+// does not have it, not unknown; and damage when nobody is behind.
+func TestTilesWithoutQuorum(t *testing.T) {
+	db := newDB(t)
+	l := open(t, db)
+	add(t, l, "s", draft("t"))
+	l.db = behind{db}
+	for name, read := range map[string]func(context.Context) error{
+		"tile":    func(ctx context.Context) error { _, err := l.Tile(ctx, 0, 0, 1); return err },
+		"entries": func(ctx context.Context) error { _, err := l.Entries(ctx, 0, 1); return err },
+		"root":    func(ctx context.Context) error { _, err := l.Root(ctx, 1); return err },
+		"leaf":    func(ctx context.Context) error { _, err := l.Leaf(ctx, 0); return err },
+	} {
+		if err := read(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := read(store.AllowStale(t.Context())); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, ErrNotFound) {
+			t.Errorf("%s of a member that is behind: %v", name, err)
+		}
+	}
+	for _, prefix := range []string{prefixHash, prefixEvent} {
+		if _, err := db.Commit(t.Context(), store.Txn{Then: []store.Op{{Key: numKey(prefix, 0), Delete: true}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Tile(t.Context(), 0, 0, 1); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a hash that is gone: %v", err)
+	}
+	if _, err := l.Leaf(t.Context(), 0); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("an event that is gone: %v", err)
+	}
+}
+
+// A server that cannot answer for a moment is asked again, not for ever.
+func TestVerifyRemoteIsPatient(t *testing.T) {
+	l := bigLog(t, 300)
+	real := serve(t, l, func(_ string, b []byte) []byte { return b }).Config.Handler
+	for _, c := range []struct{ refusals, status int }{{1, 503}, {maxTries - 1, 429}, {1 << 30, 503}} {
+		left := map[string]int{}
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if left[r.URL.Path]++; left[r.URL.Path] <= c.refusals {
+				w.Header().Set("Retry-After", "0")
+				w.WriteHeader(c.status)
+				return
+			}
+			real.ServeHTTP(w, r)
+		}))
+		r, err := Verify(t.Context(), Remote(s.URL, "right", s.Client()), VerifyOptions{})
+		s.Close()
+		switch {
+		case c.refusals < maxTries && (err != nil || r.Checkpoint.Size != 300):
+			t.Errorf("%+v: %v", c, err)
+		case c.refusals >= maxTries && (err == nil || !strings.Contains(err.Error(), "503")):
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }

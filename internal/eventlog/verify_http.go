@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -47,7 +49,34 @@ func (s *remoteSource) verifier(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
+// Patience with a server that says that it cannot answer now (503, 429).
+const (
+	maxTries = 6
+	maxPause = 5 * time.Second
+)
+
+// busy is an answer that another try may better, not before pause.
+type busy struct {
+	error
+	pause time.Duration
+}
+
 func (s *remoteSource) get(ctx context.Context, path string) ([]byte, error) {
+	for try := 1; ; try++ {
+		b, err := s.getOnce(ctx, path)
+		var again *busy
+		if !errors.As(err, &again) || try == maxTries {
+			return b, err
+		}
+		select {
+		case <-time.After(again.pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (s *remoteSource) getOnce(ctx context.Context, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, nil)
 	if err != nil {
 		return nil, err
@@ -64,6 +93,12 @@ func (s *remoteSource) get(ctx context.Context, path string) ([]byte, error) {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return nil, fmt.Errorf("get %s: %s: %w", path, resp.Status, errDenied)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		pause := time.Second
+		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 {
+			pause = min(time.Duration(n)*time.Second, maxPause)
+		}
+		return nil, &busy{fmt.Errorf("get %s: %s", path, resp.Status), pause}
 	default:
 		return nil, fmt.Errorf("get %s: %s", path, resp.Status)
 	}

@@ -251,6 +251,23 @@ func TestTamper(t *testing.T) {
 			leaf, _, _ := splitRecord(get(t, db, eventKey(2)))
 			put(t, db, eventKey(2), redactedRecord(leaf, 9))
 		}},
+		{"removed between a redacted event and its redaction", 5, "missing", func(t *testing.T, db *mem.DB, l *Log) {
+			redact(t, l, 3)
+			put(t, db, eventKey(5), nil)
+		}},
+		{"removed redaction", 12, "tail was removed", func(t *testing.T, db *mem.DB, l *Log) {
+			redact(t, l, 3)
+			put(t, db, eventKey(12), nil)
+		}},
+		{"removed redaction in the middle", 12, "missing", func(t *testing.T, db *mem.DB, l *Log) {
+			redact(t, l, 3)
+			redact(t, l, 4)
+			put(t, db, eventKey(12), nil)
+		}},
+		{"payload blanked for a redaction that the log does not reach", 2, "is gone", func(t *testing.T, db *mem.DB, l *Log) {
+			leaf, _, _ := splitRecord(get(t, db, eventKey(2)))
+			put(t, db, eventKey(2), redactedRecord(leaf, 99))
+		}},
 		{"redacted payload put back", 3, "there again", func(t *testing.T, db *mem.DB, l *Log) {
 			old := get(t, db, eventKey(3))
 			redact(t, l, 3)

@@ -55,7 +55,7 @@ func TestWatchIsQuietAfterARestart(t *testing.T) {
 	if _, err := l.Append(ctx, one); err != nil {
 		t.Fatal(err)
 	}
-	wait, stop := context.WithTimeout(ctx, 20*time.Second)
+	wait, stop := context.WithTimeout(ctx, 45*time.Second)
 	defer stop()
 	for page, err := range l.Follow(wait, 0) {
 		if err != nil {

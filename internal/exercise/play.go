@@ -30,6 +30,7 @@ type play struct {
 	scenario drill.Scenario
 	speed    float64
 	by       string
+	out      bool  // pages leave the building
 	since    int64 // unix ms of Start
 	ctx      context.Context
 	cancel   context.CancelCauseFunc

@@ -71,7 +71,8 @@ type Run struct {
 	Key, Name string
 	Since     int64 // unix ms of the start
 	Speed     float64
-	Done      int // per cent
+	Done      int  // per cent
+	Out       bool // people are paged for real
 }
 
 // Player plays one drill at a time. It is safe for concurrent use.
@@ -113,12 +114,31 @@ func (p *Player) Running() *Run {
 	}
 	r := p.current
 	done := int(r.reached.Load() * 100 / max(r.scenario.Length.Milliseconds(), 1))
-	return &Run{Key: r.scenario.Key, Name: r.scenario.Name, Since: r.since, Speed: r.speed, Done: min(max(done, 0), 100)}
+	return &Run{Key: r.scenario.Key, Name: r.scenario.Name, Since: r.since, Speed: r.speed, Done: min(max(done, 0), 100), Out: r.out}
 }
 
-// Start hands a scenario to Run and returns; speed 60 plays a minute of it in a second. It refuses (*incident.Refusal) an unknown
-// scenario, a speed that is not above 0 and at most MaxSpeed, and while a drill is played.
-func (p *Player) Start(_ context.Context, key string, speed float64, by string) error {
+// mostOut bounds for how long the pages of one drill may leave the building.
+const mostOut = 24 * time.Hour
+
+// outSlack is how much longer than its scenario a drill may take: its chains must be joined, and what it found written.
+const outSlack = time.Minute
+
+// OutUntil is until when (unix ms) the pages of the drill that is being played may leave the building; 0: they may not, or none is played. It is
+// bounded by the drill's length, so that one whose replica dies does not stay out.
+func (p *Player) OutUntil() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.current
+	if r == nil || !r.out || r.ctx.Err() != nil {
+		return 0
+	}
+	length := min(float64(mostOut), float64(r.scenario.Length)/r.speed+float64(outSlack))
+	return r.since + time.Duration(length).Milliseconds()
+}
+
+// Start hands a scenario to Run and returns; speed 60 plays a minute of it in a second. out lets its pages leave the building: people are paged for
+// real, see OutUntil. It refuses (*incident.Refusal) an unknown scenario, a speed that is not above 0 and at most MaxSpeed, and while a drill is played.
+func (p *Player) Start(_ context.Context, key string, speed float64, by string, out bool) error {
 	s, ok := drill.Find(key)
 	if !ok {
 		return &incident.Refusal{Code: CodeUnknown, Sentence: fmt.Sprintf("There is no drill “%.40s”. Choose one of the list.", key)}
@@ -131,7 +151,7 @@ func (p *Player) Start(_ context.Context, key string, speed float64, by string) 
 	if p.current != nil {
 		return &incident.Refusal{Code: CodeRunning, Sentence: fmt.Sprintf("The drill “%s” is being played. Stop it first.", p.current.scenario.Name)}
 	}
-	r := &play{player: p, scenario: s, speed: speed, by: by, since: p.opt.Clock().UnixMilli(), over: make(chan struct{})}
+	r := &play{player: p, scenario: s, speed: speed, by: by, out: out, since: p.opt.Clock().UnixMilli(), over: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	p.current = r
 	p.begin <- r
@@ -191,7 +211,7 @@ func (p *Player) Run(ctx context.Context) error {
 			stop()
 			switch {
 			case err == nil, errors.As(err, &errStopped{}):
-				p.opt.Log.Info("the drill is over", "scenario", r.scenario.Key, "started_by", r.by, "why", err)
+				p.opt.Log.Info("the drill is over", "scenario", r.scenario.Key, "started_by", r.by, "paged_people", r.out, "why", err)
 			default:
 				p.opt.Log.Error("the drill was broken off", "scenario", r.scenario.Key, "error", err)
 			}

@@ -115,7 +115,7 @@ func in(t *testing.T, f func(ctx context.Context, h *house)) {
 
 func start(t *testing.T, h *house, key string, speed float64) {
 	t.Helper()
-	if err := h.play.Start(t.Context(), key, speed, "person:ana"); err != nil {
+	if err := h.play.Start(t.Context(), key, speed, "person:ana", false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -150,7 +150,7 @@ func TestNomadIsPlayedAtASpeed(t *testing.T) {
 		if r := h.play.Running(); r == nil || r.Key != "nomad" || r.Speed != 60 || r.Since != began.UnixMilli() || r.Done != 0 {
 			t.Fatalf("running %+v", r)
 		}
-		refused(t, h.play.Start(t.Context(), "polygon-reorg", 60, "person:bo"), exercise.CodeRunning)
+		refused(t, h.play.Start(t.Context(), "polygon-reorg", 60, "person:bo", false), exercise.CodeRunning)
 
 		time.Sleep(2 * time.Second) // the first withdrawals are 31 s, the alarm 43 s into the scenario
 		synctest.Wait()
@@ -303,13 +303,13 @@ func TestStopEndsEverythingAtOnce(t *testing.T) {
 func TestStopBeforeRunTakesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := exercise.New(exercise.Options{})
-		if err := p.Start(t.Context(), "nomad", 60, "person:ana"); err != nil {
+		if err := p.Start(t.Context(), "nomad", 60, "person:ana", false); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Stop(t.Context(), "person:ana"); err != nil || p.Running() != nil {
 			t.Errorf("%v, %+v", err, p.Running())
 		}
-		if err := p.Start(t.Context(), "nomad", 60, "person:ana"); err != nil {
+		if err := p.Start(t.Context(), "nomad", 60, "person:ana", false); err != nil {
 			t.Errorf("after that: %v", err)
 		}
 	})
@@ -343,9 +343,9 @@ func TestFindingsAreGivenUntilTheyAreTaken(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	p := exercise.New(exercise.Options{})
-	refused(t, p.Start(t.Context(), "no-such", 60, "person:ana"), exercise.CodeUnknown)
+	refused(t, p.Start(t.Context(), "no-such", 60, "person:ana", false), exercise.CodeUnknown)
 	for _, speed := range []float64{0, -1, 1001, math.NaN(), math.Inf(1)} {
-		refused(t, p.Start(t.Context(), "nomad", speed, "person:ana"), exercise.CodeSpeed)
+		refused(t, p.Start(t.Context(), "nomad", speed, "person:ana", false), exercise.CodeSpeed)
 	}
 	if p.Running() != nil {
 		t.Error("a refused drill is running")

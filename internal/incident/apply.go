@@ -15,6 +15,9 @@ func Apply(s State, e Event) State {
 	if b, ok := e.Body.(applier); ok {
 		b.apply(&s, e)
 	}
+	if PersonOf(e.Actor) != "" {
+		s.Paging = s.Paging.Hear(e.At)
+	}
 	s.Position, s.LastAt = max(s.Position, e.Offset), max(s.LastAt, e.At)
 	return s
 }
@@ -49,8 +52,12 @@ func edit[T any](list []T, i int, change func(x *T)) []T {
 // say writes an entry on the timeline. The parts hold only what the event
 // itself says, so that blanking the event leaves nothing of it behind.
 func (s *State) say(e Event, kind Kind, parts ...Part) {
-	s.Timeline = s.Timeline.with(Entry{
+	s.Timeline = s.Timeline.with(entry(e, kind, parts...))
+}
+
+func entry(e Event, kind Kind, parts ...Part) Entry {
+	return Entry{
 		Offset: e.Offset, EventID: e.EventID, CommandID: e.ID, At: e.At, Actor: e.Actor, Drill: e.Drill,
 		Kind: kind, Type: e.Body.Type(), Parts: parts, Redacted: e.Redacted,
-	})
+	}
 }

@@ -1,6 +1,10 @@
 package incident
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tocsin-ops/tocsin/internal/escalation"
+)
 
 func (b Declared) apply(s *State, e Event) {
 	s.Declared, s.Number, s.ID, s.Drill = true, b.Number, b.ID, e.Drill
@@ -35,6 +39,9 @@ func (b SummarySet) apply(s *State, e Event) {
 
 func (b SeveritySet) apply(s *State, e Event) {
 	s.Severity = b.Severity
+	if !escalation.Grave(string(b.Severity)) { // nobody has to answer any more
+		s.Paging.Unanswered = 0
+	}
 	s.say(e, KindSeverity, because([]Part{severity(b.From), say(" → "), severity(b.Severity)}, b.Reason)...)
 }
 
@@ -59,7 +66,7 @@ func (b ChainsSet) apply(s *State, e Event) {
 }
 
 func (b Merged) apply(s *State, e Event) {
-	s.MergedInto = b.Into
+	s.MergedInto, s.Paging = b.Into, s.Paging.Stop(e.At)
 	s.say(e, KindSystem, say("merged into "), incidentOf(b.Into))
 }
 
@@ -72,11 +79,13 @@ func (b Absorbed) apply(s *State, e Event) {
 
 func (b Resolved) apply(s *State, e Event) {
 	s.Status, s.ResolvedAt, s.Validation, s.validatedFrom = StatusResolved, e.At, b.Validation, e.Offset
+	s.Paging = s.Paging.Stop(e.At)
 	s.say(e, KindStatus, because([]Part{status(StatusResolved)}, b.Validation)...)
 }
 
 func (b Reopened) apply(s *State, e Event) {
 	s.Status, s.ResolvedAt, s.ReviewedAt, s.Validation, s.validatedFrom = StatusInvestigating, 0, 0, "", e.Offset
+	s.Paging = s.Paging.Restart(e.At)
 	s.say(e, KindStatus, because([]Part{say("reopened, "), status(StatusInvestigating)}, b.Reason)...)
 }
 

@@ -50,7 +50,11 @@ func (b HandOverDeclined) apply(s *State, e Event) {
 	s.say(e, KindRole, person(b.To), say(" declined to take over as "), roleOf(b.Role))
 }
 
-func (b NoteAdded) apply(s *State, e Event) { s.say(e, KindNote, quote(b.Text)) }
+func (b NoteAdded) apply(s *State, e Event) {
+	x := entry(e, KindNote, quote(b.Text))
+	x.WrittenAt = b.WrittenAt
+	s.Timeline = s.Timeline.with(x)
+}
 
 func (b DecisionRecorded) apply(s *State, e Event) { s.say(e, KindDecision, quote(b.Text)) }
 

@@ -1,5 +1,7 @@
 package incident
 
+import "github.com/tocsin-ops/tocsin/internal/impact"
+
 // Declared: the incident is open. Its words follow in Described, so that they
 // can be redacted without losing these facts.
 type Declared struct {
@@ -96,7 +98,8 @@ type LogRedacted struct {
 // Restated: the facts as they stand, said again because an event that carried
 // some of them was blanked, without its words. Tasks and Updates replace those
 // of the same id. Signals do too; one without a State only says when it was
-// attached, and keeps its snapshot. Detached are not attached any more.
+// attached, and keeps its snapshot. Detached are not attached any more, and
+// Removed not on their lists.
 type Restated struct {
 	Severity      Severity `json:"severity"`
 	Status        Status   `json:"status"`
@@ -106,6 +109,16 @@ type Restated struct {
 	Updates       []Update `json:"updates,omitempty"`
 	Signals       []Signal `json:"signals,omitempty"`
 	Detached      []string `json:"detached,omitempty"`
+	Removed       []string `json:"removed,omitempty"` // numbers of addresses and transactions
+	Unknown       []string `json:"unknown,omitempty"` // names of facts that are not known any more
+	Judged        *Judged  `json:"judged,omitempty"`
+}
+
+// Judged is what assessments came to, without any words.
+type Judged struct {
+	Impact *impact.Assessment `json:"impact,omitempty"` // nil leaves the newest as it is
+	Scores []impact.Point     `json:"scores,omitempty"`
+	Advice impact.Advice      `json:"advice"`
 }
 
 // Type is "incident.declared".

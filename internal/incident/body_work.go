@@ -37,6 +37,8 @@ type HandOverDeclined struct {
 // NoteAdded: words on the timeline.
 type NoteAdded struct {
 	Text string `json:"text"`
+	// WrittenAt is when it was written (unix ms), as whoever sent it says; 0: when it arrived.
+	WrittenAt int64 `json:"written_at,omitempty"`
 }
 
 // DecisionRecorded: a decision on the timeline.

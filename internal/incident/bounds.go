@@ -22,6 +22,13 @@ const (
 	MaxBatchBytes   = 256 << 10 // of one signals_changed as the log keeps it, which takes no more
 	MaxAbsorbed     = 500
 	MaxTimeline     = 50_000
+	MaxAddresses    = 500
+	MaxTransactions = 500
+	MaxAddress      = 140 // of an address or a hash
+	MaxScores       = 200 // assessments kept
+	MaxStays        = 50  // teams before the one that has it
+	MaxReceiptBatch = 200 // receipts in one page_receipts
+	maxWhy          = 300
 )
 
 // Times, in milliseconds.
@@ -31,6 +38,12 @@ const (
 
 	// ClockSkew is how far in the future a stated time may lie.
 	ClockSkew = minute
+	// NoteSkew is how far in the future a note may say that it was written.
+	NoteSkew = 2 * minute
+	// OldestNote is how long ago it may say so.
+	OldestNote = 30 * day
+	// promptly: a note that is no older was given when it was written.
+	promptly = minute / 6
 	// farthest is how far ahead something can be due.
 	farthest = 366 * day
 )

@@ -36,6 +36,12 @@ func TestCounts(t *testing.T) {
 		"links": {incident.MaxLinks, func(i int) incident.Command {
 			return incident.AddLink{URL: fmt.Sprintf("https://example.com/%d", i)}
 		}},
+		"addresses": {incident.MaxAddresses, func(i int) incident.Command {
+			return incident.AddAddress{Chain: "ethereum", Address: fmt.Sprintf("0x%040x", i), Kind: "attacker"}
+		}},
+		"transactions": {incident.MaxTransactions, func(i int) incident.Command {
+			return incident.AddTransaction{Chain: "ethereum", Tx: fmt.Sprintf("0x%064x", i)}
+		}},
 		"roles": {incident.MaxAssignments, func(i int) incident.Command {
 			return incident.AssignRole{Role: "expert", Person: fmt.Sprintf("p%d", i)}
 		}},

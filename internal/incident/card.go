@@ -23,6 +23,19 @@ type Card struct {
 	ResolvedAt    int64 `json:"resolved_at,omitempty"`
 	ReviewedAt    int64 `json:"reviewed_at,omitempty"`
 
+	Category      string     `json:"category,omitempty"`
+	Scored        bool       `json:"scored,omitempty"`          // an assessment says how bad it is
+	Score         int        `json:"score,omitempty"`           // 0 to 100
+	LossKnown     bool       `json:"loss_known,omitempty"`      // what a minute costs is known, or assumed
+	LossPerMinute float64    `json:"loss_per_minute,omitempty"` // US dollars
+	Team          string     `json:"team,omitempty"`            // id of the one that has it
+	TeamName      string     `json:"team_name,omitempty"`
+	Tier          int        `json:"tier,omitempty"`
+	Skill         string     `json:"skill,omitempty"`
+	TeamSince     int64      `json:"team_since,omitempty"`
+	ClaimedBy     string     `json:"claimed_by,omitempty"` // handle
+	Paging        CardPaging `json:"paging,omitzero"`
+
 	Commander   string   `json:"commander,omitempty"`    // handle of the first who holds the role
 	OpenSignals int      `json:"open_signals,omitempty"` // attached and not cleared
 	NextDue     int64    `json:"next_due,omitempty"`     // when the first audience hears next; 0: nothing is promised
@@ -44,6 +57,9 @@ func (s State) Card() Card {
 		Components: s.Components, Chains: s.Chains, ImpactBeganAt: s.ImpactBeganAt, DetectedAt: s.DetectedAt, DeclaredAt: s.DeclaredAt,
 		ResolvedAt: s.ResolvedAt, ReviewedAt: s.ReviewedAt, Commander: s.Commander(), MergedInto: s.MergedInto, Position: s.Position, LastAt: s.LastAt,
 	}
+	c.Category, c.Scored, c.Score, c.LossKnown, c.LossPerMinute = s.Category, s.Impact.Known, s.Impact.Score, s.Impact.Loss.Known, s.Impact.Loss.PerMinute
+	c.Team, c.TeamName, c.Tier, c.Skill, c.TeamSince, c.ClaimedBy = s.Triage.Team, s.Triage.Name, s.Triage.Tier, s.Triage.Skill, s.Triage.Since, s.Triage.ClaimedBy
+	c.Paging = s.cardPaging()
 	for _, g := range s.Signals {
 		if g.State != SignalCleared {
 			c.OpenSignals++

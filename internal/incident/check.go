@@ -148,6 +148,23 @@ func (c *check) past(what string, t int64, m Meta) int64 {
 	return t
 }
 
+// written is when a note was written; 0 when it is as good as now.
+func (c *check) written(t int64, m Meta) int64 {
+	switch {
+	case t < 0:
+		c.refuse(CodeBadTime, "The time when the note was written lies before 1970. Give it in milliseconds since then, or leave it out.")
+	case t > m.At+NoteSkew:
+		c.refuse(CodeBadTime, "This note says it was written at %s, and that is still to come. Set the clock of the computer it was written on, and write the note anew.", stamp(t))
+	case t > 0 && t < m.At/500:
+		c.refuse(CodeBadTime, "The time when the note was written looks like seconds. Give it in milliseconds since 1970.")
+	case t > 0 && t < m.At-OldestNote:
+		c.refuse(CodeBadTime, "This note was written at %s, more than 30 days ago. Write it anew, and say in it when it was.", stamp(t))
+	case t >= m.At-promptly:
+		return 0
+	}
+	return t
+}
+
 // due is a time ahead; 0 is none.
 func (c *check) due(what string, t int64, m Meta) int64 {
 	switch {
@@ -184,6 +201,20 @@ func (c *check) url(text string) string {
 		return ""
 	}
 	return u
+}
+
+// clip is what a program wrote, as one line of plain text that fits: nothing of paging waits for somebody to write it again.
+func clip(text string, most int) string {
+	r := []rune(strings.ToValidUTF8(strings.TrimSpace(text), "?"))
+	for i := range r {
+		if hidden(r[i]) {
+			r[i] = ' '
+		}
+	}
+	if len(r) > most {
+		r = append(r[:most-1:most-1], '…')
+	}
+	return string(r)
 }
 
 // shown is a person's text, quoted and short enough for a sentence.

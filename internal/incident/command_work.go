@@ -36,6 +36,8 @@ type DeclineHandOver struct {
 // AddNote writes on the timeline.
 type AddNote struct {
 	Text string `json:"text"`
+	// WrittenAt is when it was written (unix ms) if it could not be given then; 0: just now. It may lie OldestNote before Meta.At, and NoteSkew behind it.
+	WrittenAt int64 `json:"written_at,omitempty"`
 }
 
 // RecordDecision writes a decision on the timeline; its API name is "decide".

@@ -1,10 +1,17 @@
 package incident
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tocsin-ops/tocsin/internal/escalation"
+	"github.com/tocsin-ops/tocsin/internal/impact"
 )
+
+// Named is a team that can be given an incident.
+type Named struct{ ID, Name string }
 
 // Completion is one way to go on: Text replaces line[From:To] (bytes).
 type Completion struct {
@@ -15,14 +22,14 @@ type Completion struct {
 }
 
 // MaxCompletions bounds what Complete returns.
-const MaxCompletions = 40
+const MaxCompletions = 64
 
 // Complete offers ways to go on at cursor, a byte offset into line (clamped to
 // it and to the start of a character): commands after a slash, and then what
 // the command takes: severities, statuses, roles, people (handles), open tasks,
-// updates, links, signals, audiences. In plain text it offers people after @.
+// updates, links, signals, audiences, teams, facts, categories. In plain text it offers people after @.
 // It never panics and returns at most MaxCompletions.
-func Complete(line string, cursor int, people []string, s State) []Completion {
+func Complete(line string, cursor int, people []string, teams []Named, s State) []Completion {
 	cursor = max(0, min(cursor, len(line)))
 	for cursor > 0 && cursor < len(line) && !utf8.RuneStart(line[cursor]) {
 		cursor--
@@ -48,7 +55,7 @@ func Complete(line string, cursor int, people []string, s State) []Completion {
 			l.add(v.Name+space(v.slots), v.Name, v.Hint, append([]string{v.Name}, slashed(v.also)...)...)
 		}
 	case command:
-		l.arguments(strings.Fields(head[:from]), people, s)
+		l.arguments(strings.Fields(head[:from]), people, teams, s)
 	case strings.HasPrefix(l.typed, "@"):
 		l.people(people)
 	}
@@ -100,7 +107,7 @@ func (l *list) people(people []string) {
 }
 
 // arguments offers what the command takes after the words before the cursor.
-func (l *list) arguments(before []string, people []string, s State) {
+func (l *list) arguments(before []string, people []string, teams []Named, s State) {
 	v, ok := find(strings.TrimPrefix(before[0], "/"))
 	if !ok {
 		return
@@ -126,13 +133,76 @@ func (l *list) arguments(before []string, people []string, s State) {
 		for _, x := range Roles() {
 			l.add(string(x)+" ", x.Title(), strings.Join(handles(s.Holders(x)), " "), string(x), x.Title())
 		}
+	case slotKind:
+		for _, x := range AddressKinds() {
+			l.add(string(x)+" ", string(x), "", string(x))
+		}
+	case slotChain:
+		l.chains(s)
 	case slotPerson:
 		l.people(people)
+	case slotPage:
+		l.people(people)
+		if len(teams) > 0 {
+			l.add("team ", "team", "all who are in it", "team")
+		}
 	case slotAudience:
 		l.audiences(s)
+	case slotTeam:
+		if v.Name != "/page" || strings.EqualFold(before[i], "team") {
+			l.teams(teams, s)
+		}
+	case slotCategory:
+		for _, c := range Categories() {
+			l.add(c+" ", c, "", c)
+		}
+	case slotFact:
+		for _, f := range impact.Facts() {
+			l.add(f.Name+" ", f.Name, f.Title, f.Name)
+		}
+	case slotStep:
+		for i, p := range s.Paging.Policy.Steps {
+			l.add(itoa(i+1)+" ", "step "+itoa(i+1), targets(p), itoa(i+1))
+		}
+	case slotFor:
+		for _, d := range []string{"15m", "30m", "1h", "4h", "1d"} {
+			l.add(d+" ", d, "", d)
+		}
 	default:
 		l.things(v, i, s)
 	}
+}
+
+// teams offers those that there are, and those that the incident has been with, by what people call them when that is one word.
+func (l *list) teams(teams []Named, s State) {
+	seen := map[string]bool{}
+	for _, p := range s.Triage.Past {
+		teams = append(teams[:len(teams):len(teams)], Named{p.Team, p.Name})
+	}
+	for _, t := range teams {
+		if seen[t.ID] || strings.ContainsFunc(t.ID, unicode.IsSpace) {
+			continue
+		}
+		seen[t.ID] = true
+		hint := ""
+		if t.ID == s.Triage.Team {
+			hint = "has it now"
+		}
+		if t.Name == "" || strings.ContainsFunc(t.Name, unicode.IsSpace) {
+			l.add(t.ID+" ", cmp.Or(t.Name, t.ID), hint, t.ID, t.Name)
+			continue
+		}
+		l.add(strings.ToLower(t.Name)+" ", t.Name, hint, t.Name, t.ID)
+	}
+}
+
+// targets names whom a step pages.
+func targets(p escalation.Step) string {
+	var out []string
+	for _, t := range p.Targets {
+		out = append(out, t.Kind+" "+t.Name)
+	}
+	return brief(strings.Join(out, ", "))
 }
 
 func (l *list) audiences(s State) {
@@ -143,6 +213,23 @@ func (l *list) audiences(s State) {
 			seen[u.Audience] = true
 			l.add(u.Audience+" ", u.Audience, "", u.Audience)
 		}
+	}
+}
+
+// chains offers those that the incident names.
+func (l *list) chains(s State) {
+	seen := map[string]bool{}
+	offer := func(c string) {
+		if !seen[c] && !strings.ContainsFunc(c, unicode.IsSpace) {
+			seen[c] = true
+			l.add(c+" ", c, "", c)
+		}
+	}
+	for _, c := range s.Chains {
+		offer(c)
+	}
+	for _, a := range s.Addresses {
+		offer(a.Chain)
 	}
 }
 
@@ -164,6 +251,14 @@ func (l *list) things(v verb, i int, s State) {
 	case slotLink:
 		for _, k := range s.Links {
 			l.add(k.ID+" ", k.ID, linkOf(k.URL, k.Title).Text, k.ID)
+		}
+	case slotAddress:
+		for _, a := range s.Addresses {
+			l.add(a.ID+" ", a.ID, string(a.Kind)+" "+brief(a.Address), a.ID, a.Address)
+		}
+	case slotTx:
+		for _, x := range s.Transactions {
+			l.add(x.ID+" ", x.ID, brief(x.Tx), x.ID, x.Tx)
 		}
 	case slotSignal:
 		for _, g := range s.Signals {

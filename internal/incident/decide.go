@@ -58,7 +58,7 @@ func admit(s State, c Command, m Meta) error {
 	}
 	if s.Timeline.Len() >= MaxTimeline {
 		switch c.(type) {
-		case Resolve, ReviewDone, Merge, Redact, SignalChanged, SignalsChanged, PublishUpdate:
+		case Resolve, ReviewDone, Merge, Redact, SignalChanged, SignalsChanged, PublishUpdate, Acknowledge, DeclinePage, PageStep, ExpireAcknowledgement, Exhaust, Unsnooze, Route, PageReceipts, PageByHand, Escalate, Reassign:
 		default:
 			return refuse(CodeTooMany, "The timeline is full (%d entries). Resolve this incident, declare another and link it.", MaxTimeline)
 		}

@@ -3,6 +3,8 @@ package incident
 import (
 	"slices"
 	"strconv"
+
+	"github.com/tocsin-ops/tocsin/internal/escalation"
 )
 
 func (c Declare) decide(s State, m Meta) ([]Body, error) {
@@ -58,7 +60,14 @@ func (c SetSeverity) decide(s State, _ Meta) ([]Body, error) {
 	if reason == "" {
 		return nil, refuse(CodeReasonMissing, "A severity changes with a reason. Write one sentence: what was learned that makes it %s?", sev)
 	}
-	return one(SeveritySet{From: s.Severity, Severity: sev, Reason: reason})
+	out := []Body{SeveritySet{From: s.Severity, Severity: sev, Reason: reason}}
+	if step, ok := s.Paging.Missed(string(s.Severity), string(sev)); ok && Open(s) {
+		out = append(out, Escalated{Step: step, Worse: true})
+	}
+	if s.Paging.Phase == escalation.Snoozed && Open(s) && sev < s.Severity { // nobody asked for quiet about this
+		out = append(out, Unsnoozed{Worse: true, Step: s.Paging.Again(string(sev))})
+	}
+	return out, nil
 }
 
 func (c SetStatus) decide(s State, _ Meta) ([]Body, error) {

@@ -6,13 +6,16 @@ import (
 	"strings"
 )
 
-func (c AddNote) decide(State, Meta) ([]Body, error) {
+func (c AddNote) decide(_ State, m Meta) ([]Body, error) {
 	var k check
-	text := k.need(k.prose("note", c.Text, MaxNote), CodeMissingArgument, "The note is empty. Write what you see or did.")
+	b := NoteAdded{
+		Text:      k.need(k.prose("note", c.Text, MaxNote), CodeMissingArgument, "The note is empty. Write what you see or did."),
+		WrittenAt: k.written(c.WrittenAt, m),
+	}
 	if k.err != nil {
 		return nil, k.err
 	}
-	return one(NoteAdded{Text: text})
+	return one(b)
 }
 
 func (c RecordDecision) decide(State, Meta) ([]Body, error) {

@@ -1,6 +1,10 @@
 package incident
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tocsin-ops/tocsin/internal/escalation"
+)
 
 func (c AssignRole) decide(s State, m Meta) ([]Body, error) {
 	var k check
@@ -16,7 +20,7 @@ func (c AssignRole) decide(s State, m Meta) ([]Body, error) {
 	if len(s.Roles) >= MaxAssignments {
 		return nil, refuse(CodeTooMany, "%d roles are given out, and no more fit. Release one first.", MaxAssignments)
 	}
-	return one(RoleAssigned{Role: role, Person: person})
+	return append([]Body{RoleAssigned{Role: role, Person: person}}, s.alsoHas(role, person, m)...), nil
 }
 
 func (c ReleaseRole) decide(s State, m Meta) ([]Body, error) {
@@ -65,13 +69,17 @@ func (c AcceptHandOver) decide(s State, m Meta) ([]Body, error) {
 	if h.To != me {
 		return nil, refuse(CodeNotYours, "The role %s is offered to @%s, and only @%s can accept it. Ask @%s, or offer it to somebody else with /handover.", h.Role.Title(), h.To, h.To, h.To)
 	}
-	return one(HandedOver{Role: h.Role, From: h.From, To: h.To})
+	return append([]Body{HandedOver{Role: h.Role, From: h.From, To: h.To}}, s.alsoHas(h.Role, me, m)...), nil
 }
 
 func (c DeclineHandOver) decide(s State, m Meta) ([]Body, error) {
 	me := PersonOf(m.Actor)
 	h, _, err := offer(s, c.Role, func(h HandOver) bool { return h.To == me || h.By == m.Actor })
 	if err != nil {
+		paged := slices.ContainsFunc(s.Paging.Pages, func(p escalation.Page) bool { return p.Person == me })
+		if c.Role == "" && (paged || slices.Contains(s.Paging.Has(), me) || slices.Contains(s.Paging.Passed, me)) {
+			return DeclinePage{}.decide(s, m)
+		}
 		return nil, err
 	}
 	switch {

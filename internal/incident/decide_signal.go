@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // signal checks a snapshot.
@@ -24,6 +25,9 @@ func (c *check) signal(g Signal, m Meta) Signal {
 		}
 	}
 	g.AttachedAt, g.AttachedBy, g.Offset, g.textFrom = 0, "", 0, 0
+	if !strings.HasPrefix(m.Actor, "system:") {
+		g.OutUntil = 0 // nobody lets a drill out by attaching something to it
+	}
 	return g
 }
 
@@ -171,7 +175,7 @@ func (g Signal) over(old Signal) Signal {
 	g.Chain, g.Component = cmp.Or(g.Chain, old.Chain), cmp.Or(g.Component, old.Component)
 	g.Reason, g.Correlation = cmp.Or(g.Reason, old.Reason), cmp.Or(g.Correlation, old.Correlation)
 	g.Severity, g.State = Severity(cmp.Or(string(g.Severity), string(old.Severity))), cmp.Or(g.State, old.State)
-	for _, t := range [][2]*int64{{&g.Count, &old.Count}, {&g.OpenedAt, &old.OpenedAt}, {&g.LastAt, &old.LastAt}, {&g.Through, &old.Through}} {
+	for _, t := range [][2]*int64{{&g.Count, &old.Count}, {&g.OpenedAt, &old.OpenedAt}, {&g.LastAt, &old.LastAt}, {&g.Through, &old.Through}, {&g.OutUntil, &old.OutUntil}} {
 		if *t[0] == 0 {
 			*t[0] = *t[1]
 		}

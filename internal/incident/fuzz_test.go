@@ -6,17 +6,27 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/tocsin-ops/tocsin/internal/escalation"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 )
 
 func FuzzDecode(f *testing.F) {
 	f.Add("incident.note_added", 1, []byte(`{"text":"x","later":1}`))
+	f.Add("incident.note_added", 1, []byte(`{"text":"x","written_at":-9223372036854775808}`))
 	f.Add("incident.signals_attached", 1, []byte(`{"signals":[{"signal":"a"},{"signal":"a","count":-1}]}`))
 	f.Add("incident.restated", 1, []byte(`{"tasks":[{"task":""}],"detached":["a"]}`))
 	f.Add("incident.update_edited", 1, []byte(`{"update":"U1","components":{}}`))
 	f.Add("incident.task_added", 1, []byte(`{"task":"é"}`))
 	f.Add("incident.note_added", 2, []byte(`{}`))
 	f.Add("incident.note_added", 1, []byte(``))
+	f.Add("incident.routed", 1, []byte(`{"team":"a","policy":{"id":"p","repeat":-1,"ack_timeout":-9,"steps":[{"wait":-1,"need":9,"targets":[{"kind":"x"}],"if":{"hours":{"zone":"?"}}}]}}`))
+	f.Add("incident.paged", 1, []byte(`{"epoch":-1,"round":9,"step":-7,"people":[{"person":"a"}]}`))
+	f.Add("incident.acknowledgement_withdrawn", 1, []byte(`{"person":"a","left":["b"],"have":-1,"need":9,"step":99}`))
+	f.Add("incident.paging_exhausted", 1, []byte(`{"reached":true,"again":-9223372036854775808,"unanswered":9223372036854775807}`))
+	f.Add("incident.escalated", 1, []byte(`{"step":-3}`))
+	f.Add("incident.pages_receipted", 1, []byte(`{"receipts":[{"page":"x"}]}`))
+	f.Add("incident.scored", 1, []byte(`{"assessment":{"at":1,"known":true,"axes":[{},{}]}}`))
+	f.Add("incident.restated", 1, []byte(`{"judged":{"scores":[]},"unknown":["x"]}`))
 	f.Add("other", 1, []byte(`{`))
 	f.Fuzz(func(t *testing.T, typ string, version int, data []byte) {
 		b, err := incident.Decode(typ, version, data)
@@ -27,6 +37,10 @@ func FuzzDecode(f *testing.F) {
 		s := incident.Apply(r.state, incident.Event{Offset: 9, Body: b})
 		incident.Apply(s, incident.Event{Offset: 10, Body: b})
 		incident.WaitingFor(s, 1)
+		s.Card()
+		if _, next := escalation.Due(s.Paging, s.Situation(), nobody{}, 1); next != 0 && next <= 1 {
+			t.Fatalf("ask again at %d", next)
+		}
 		if err != nil {
 			return
 		}
@@ -43,6 +57,14 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// nobody is a house without people.
+type nobody struct{}
+
+func (nobody) OnCall(string, int64) ([]string, string) { return nil, "" }
+func (nobody) Team(id string) ([]string, string)       { return nil, id }
+func (nobody) Role(string) []string                    { return nil }
+func (nobody) Here(string) bool                        { return true }
 
 func FuzzParseCommand(f *testing.F) {
 	for _, n := range incident.Names() {
@@ -74,7 +96,7 @@ func FuzzParseLine(f *testing.F) {
 	f.Add("\x80/ \xff", 1)
 	f.Fuzz(func(t *testing.T, line string, cursor int) {
 		r := declared(t)
-		for _, c := range incident.Complete(line, cursor, []string{"ana"}, r.state) {
+		for _, c := range incident.Complete(line, cursor, []string{"ana"}, nil, r.state) {
 			if c.From < 0 || c.From > c.To || c.To > len(line) {
 				t.Fatalf("completion %+v of %q", c, line)
 			}

@@ -18,11 +18,21 @@ const (
 	slotStatus   slot = "status"
 	slotRole     slot = "role"
 	slotPerson   slot = "person"
+	slotPage     slot = "whom" // a person, or the word team
 	slotTask     slot = "task"
 	slotUpdate   slot = "update"
 	slotLink     slot = "link"
 	slotSignal   slot = "signal"
 	slotAudience slot = "audience"
+	slotKind     slot = "kind"
+	slotChain    slot = "chain"
+	slotAddress  slot = "address"
+	slotTx       slot = "transaction"
+	slotTeam     slot = "team"
+	slotFact     slot = "fact"
+	slotCategory slot = "category"
+	slotStep     slot = "step"
+	slotFor      slot = "how long"
 	slotText     slot = "text" // takes the rest of the line; people can be named in it
 )
 
@@ -46,7 +56,20 @@ func verbs() []verb {
 		v("/release", "role @person", "Take a role from somebody.", "/release comms @ana", []slot{slotRole, slotPerson}, readRelease),
 		v("/handover", "role @person [note]", "Offer a role to somebody, who has to accept it.", "/handover commander @li end of my shift", []slot{slotRole, slotPerson, slotText}, readHandOver, "hand-over"),
 		v("/accept", "[role]", "Take the role that was offered to you.", "/accept", []slot{slotRole}, func(r string) (Command, error) { return AcceptHandOver{Role: r}, nil }),
-		v("/decline", "[role]", "Decline the role that was offered to you, or take your offer back.", "/decline", []slot{slotRole}, func(r string) (Command, error) { return DeclineHandOver{Role: r}, nil }),
+		v("/decline", "[role | reason]", "Decline the role that was offered to you, or take your offer back; without one, say “not me” to a page.", "/decline", []slot{slotRole, slotText}, readDecline, "notme"),
+		v("/ack", "", "Say that you have it; nobody else is paged any more.", "/ack", nil, func(string) (Command, error) { return Acknowledge{}, nil }, "acknowledge", "mine"),
+		v("/page", "@person | team name | policy name [reason]", "Page somebody by hand.", "/page @ana the bridge drains", []slot{slotPage, slotTeam, slotText}, readPage),
+		v("/escalate", "[step]", "Page the next step now, or the one named.", "/escalate 2", []slot{slotStep}, readEscalate),
+		v("/reassign", "@person", "Give the paging to one person; nobody else is asked to come.", "/reassign @ana", []slot{slotPerson}, func(r string) (Command, error) { return Reassign{Person: r}, nil }),
+		v("/snooze", "30m [reason]", "Page nobody for a while.", "/snooze 30m the vendor restarts it", []slot{slotFor, slotText}, readSnooze),
+		v("/unsnooze", "", "End the snooze.", "/unsnooze", nil, func(string) (Command, error) { return Unsnooze{}, nil }),
+		v("/claim", "", "Take it from the queue.", "/claim", nil, func(string) (Command, error) { return Claim{}, nil }),
+		v("/handon", "team [note]", "Give it to another team.", "/handon treasury they hold the keys", []slot{slotTeam, slotText}, readHandOn, "hand-on"),
+		v("/category", "word", "Say what sort of incident it is; a dash clears it.", "/category bridge_fault", []slot{slotCategory}, readCategory),
+		v("/fact", "name value", "State what is known; the score follows from it.", "/fact users_affected 12000", []slot{slotFact, slotText}, readFact),
+		v("/unfact", "name", "Take a fact back.", "/unfact users_affected", []slot{slotFact}, func(r string) (Command, error) { return ClearFact{Fact: r}, nil }),
+		v("/follow", "", "Set the severity that the score advises.", "/follow", nil, func(string) (Command, error) { return FollowAdvice{}, nil }),
+		v("/keep", "reason", "Keep the severity against the score, and say why.", "/keep the figure counts test accounts", []slot{slotText}, func(r string) (Command, error) { return DeclineAdvice{Reason: bare(r)}, nil }),
 		v("/decide", "text", "Record a decision; it stands out on the timeline.", "/decide pause withdrawals until both nodes agree", []slot{slotText}, func(r string) (Command, error) { return RecordDecision{Text: r}, nil }, "decision"),
 		v("/task", "text [@person]", "Add something to be done.", "/task call the custodian @ana", []slot{slotText}, readTask, "todo"),
 		v("/give", "task @person", "Give a task to somebody.", "/give T3 @ana", []slot{slotTask, slotPerson}, readGive),
@@ -59,6 +82,10 @@ func verbs() []verb {
 		v("/discard", "update", "Throw a draft away.", "/discard U1", []slot{slotUpdate}, func(r string) (Command, error) { return DiscardUpdate{Update: r}, nil }),
 		v("/link", "address [title]", "Point to something outside.", "/link https://dash.example/bridge outflow", []slot{slotText}, readLink),
 		v("/unlink", "link", "Take a link away.", "/unlink L1", []slot{slotLink}, func(r string) (Command, error) { return RemoveLink{Link: r}, nil }),
+		v("/addr", "kind chain address [label]", "Put an address on the list.", "/addr attacker ethereum 0xb5c55f76f90cc528b2609109ca14d8d84593590e drained the router", []slot{slotKind, slotChain, slotText}, readAddress, "address"),
+		v("/unaddr", "number [reason]", "Take an address off the list.", "/unaddr A1 belongs to a customer", []slot{slotAddress, slotText}, readUnaddress),
+		v("/tx", "chain hash [note]", "Put a transaction on the list.", "/tx ethereum 0xa5fe9d044e4f3e5aa5bc4c0709333cd2190cba0f4e7f16bcf73f49f83e4a5460 first withdrawal", []slot{slotChain, slotText}, readTx, "transaction"),
+		v("/untx", "number [reason]", "Take a transaction off the list.", "/untx X1 another contract", []slot{slotTx, slotText}, readUntx),
 		v("/title", "text", "Give the incident another title.", "/title Bridge drained through a forged proof", []slot{slotText}, func(r string) (Command, error) { return Rename{Title: r}, nil }, "rename"),
 		v("/summary", "text", "Say what we know now, in place of what stood there; a dash clears it.", "/summary Withdrawals leave the bridge without deposits since 14:02.", []slot{slotText}, readSummary, "know"),
 		v("/components", "name, name", "Name all affected components.", "/components bridge, withdrawals", []slot{slotText}, func(r string) (Command, error) { return SetComponents{Components: commas(r)}, nil }),

@@ -28,7 +28,7 @@ func shapeOf[T Command]() shape {
 }
 
 // set by Apply or by the room's own followers, and not for callers to say
-var notArgs = []string{"attached_at", "attached_by", "offset", "through"}
+var notArgs = []string{"attached_at", "attached_by", "offset", "through", "out_until"}
 
 func argNames(t reflect.Type) []string {
 	var names []string
@@ -52,9 +52,14 @@ var shapes = []shape{
 	shapeOf[HandOverRole](), shapeOf[AcceptHandOver](), shapeOf[DeclineHandOver](),
 	shapeOf[AddNote](), shapeOf[RecordDecision](), shapeOf[AddTask](), shapeOf[AssignTask](), shapeOf[CompleteTask](),
 	shapeOf[ReopenTask](), shapeOf[AddLink](), shapeOf[RemoveLink](),
+	shapeOf[AddAddress](), shapeOf[RemoveAddress](), shapeOf[AddTransaction](), shapeOf[RemoveTransaction](),
 	shapeOf[DraftUpdate](), shapeOf[EditUpdate](), shapeOf[ApproveUpdate](), shapeOf[PublishUpdate](),
 	shapeOf[DiscardUpdate](), shapeOf[RetractUpdate](),
 	shapeOf[AttachSignal](), shapeOf[AttachSignals](), shapeOf[SignalChanged](), shapeOf[SignalsChanged](), shapeOf[DetachSignal](),
+	shapeOf[Acknowledge](), shapeOf[DeclinePage](), shapeOf[Escalate](), shapeOf[PageByHand](), shapeOf[Reassign](), shapeOf[Snooze](), shapeOf[Unsnooze](),
+	shapeOf[PageStep](), shapeOf[PageReceipts](), shapeOf[ExpireAcknowledgement](), shapeOf[Exhaust](),
+	shapeOf[Route](), shapeOf[Claim](), shapeOf[HandOn](), shapeOf[SetCategory](), shapeOf[SetFact](), shapeOf[ClearFact](),
+	shapeOf[Score](), shapeOf[FollowAdvice](), shapeOf[DeclineAdvice](),
 	shapeOf[Merge](), shapeOf[Absorb](), shapeOf[Resolve](), shapeOf[Reopen](), shapeOf[ReviewDone](), shapeOf[Redact](),
 }
 
@@ -83,7 +88,8 @@ func Arguments(name string) []string {
 // and that nobody outside may: they tell an incident what other streams say.
 func Internal(name string) bool {
 	switch name {
-	case AttachSignals{}.Name(), SignalChanged{}.Name(), SignalsChanged{}.Name(), Absorb{}.Name():
+	case AttachSignals{}.Name(), SignalChanged{}.Name(), SignalsChanged{}.Name(), Absorb{}.Name(),
+		Route{}.Name(), PageStep{}.Name(), PageReceipts{}.Name(), ExpireAcknowledgement{}.Name(), Exhaust{}.Name(), Score{}.Name():
 		return true
 	}
 	return false
@@ -117,7 +123,11 @@ func ParseCommand(name string, args json.RawMessage) (Command, error) {
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(args, &all); err != nil {
-		return nil, refuse(CodeBadArgument, "The arguments of %s are not a JSON object. Send them like {\"%s\": …}.", name, s.args[0])
+		example := "{}"
+		if len(s.args) > 0 {
+			example = "{\"" + s.args[0] + "\": …}"
+		}
+		return nil, refuse(CodeBadArgument, "The arguments of %s are not a JSON object. Send them like %s.", name, example)
 	}
 	unknown := make([]string, 0, len(all))
 	for k := range all {
@@ -182,8 +192,11 @@ func jsonWord(t reflect.Type) string {
 	return "of another type"
 }
 
-// and joins words as a sentence does: "a, b and c".
+// and joins words as a sentence does: "a, b and c"; none are "no arguments".
 func and(words []string) string {
+	if len(words) == 0 {
+		return "no arguments"
+	}
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}

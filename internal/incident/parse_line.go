@@ -191,6 +191,41 @@ func readLink(rest string) (Command, error) {
 	return AddLink{URL: url, Title: title}, nil
 }
 
+func readAddress(rest string) (Command, error) {
+	kind, rest := cut(rest)
+	chain, rest := cut(rest)
+	address, label := cut(rest)
+	if address == "" {
+		return nil, usage("addr")
+	}
+	return AddAddress{Chain: chain, Address: address, Kind: kind, Label: label}, nil
+}
+
+func readUnaddress(rest string) (Command, error) {
+	entry, reason := cut(rest)
+	if entry == "" {
+		return nil, usage("unaddr")
+	}
+	return RemoveAddress{Address: entry, Reason: bare(reason)}, nil
+}
+
+func readTx(rest string) (Command, error) {
+	chain, rest := cut(rest)
+	tx, note := cut(rest)
+	if tx == "" {
+		return nil, usage("tx")
+	}
+	return AddTransaction{Chain: chain, Tx: tx, Note: note}, nil
+}
+
+func readUntx(rest string) (Command, error) {
+	entry, reason := cut(rest)
+	if entry == "" {
+		return nil, usage("untx")
+	}
+	return RemoveTransaction{Tx: entry, Reason: bare(reason)}, nil
+}
+
 func readImpact(rest string) (Command, error) {
 	at, reason := cut(rest)
 	if at == "" {
@@ -233,4 +268,74 @@ func commas(text string) []string {
 		return nil
 	}
 	return strings.Split(text, ",")
+}
+
+// readDecline takes words that are no role as the reason why one does not come.
+func readDecline(rest string) (Command, error) {
+	if first, _ := cut(rest); len(first) < len(rest) {
+		if _, ok := ParseRole(rest); !ok {
+			return DeclinePage{Reason: bare(rest)}, nil
+		}
+	}
+	return DeclineHandOver{Role: rest}, nil
+}
+
+func readPage(rest string) (Command, error) {
+	who, reason := cut(rest)
+	if word := lower(who); (word == "team" || word == "policy") && reason != "" {
+		id, reason := cut(reason)
+		if word == "team" {
+			return PageByHand{Team: id, Reason: bare(reason)}, nil
+		}
+		return PageByHand{Policy: id, Reason: bare(reason)}, nil
+	}
+	if who == "" {
+		return nil, usage("page")
+	}
+	return PageByHand{Person: who, Reason: bare(reason)}, nil
+}
+
+func readEscalate(rest string) (Command, error) {
+	if lower(rest) == "" {
+		return Escalate{}, nil
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(lower(rest), "step")))
+	if err != nil || n < 1 {
+		return nil, usage("escalate")
+	}
+	return Escalate{Step: n}, nil
+}
+
+func readSnooze(rest string) (Command, error) {
+	long, reason := cut(rest)
+	if long == "" {
+		return nil, usage("snooze")
+	}
+	return Snooze{For: long, Reason: bare(reason)}, nil
+}
+
+func readHandOn(rest string) (Command, error) {
+	team, note := cut(rest)
+	if team == "" {
+		return nil, usage("handon")
+	}
+	return HandOn{Team: team, Note: note}, nil
+}
+
+func readCategory(rest string) (Command, error) {
+	switch rest {
+	case "":
+		return nil, usage("category")
+	case "-", "–", "—":
+		rest = ""
+	}
+	return SetCategory{Category: rest}, nil
+}
+
+func readFact(rest string) (Command, error) {
+	name, value := cut(rest)
+	if value == "" {
+		return nil, usage("fact")
+	}
+	return SetFact{Fact: name, Value: value}, nil
 }

@@ -5,15 +5,16 @@ import "strconv"
 // RedactedText stands where words were blanked.
 const RedactedText = "[redacted]"
 
-func say(text string) Part          { return Part{Type: PartText, Text: text} }
-func quote(text string) Part        { return Part{Type: PartQuote, Text: text} }
-func person(handle string) Part     { return Part{Type: PartPerson, Text: "@" + handle, Ref: handle} }
-func severity(v Severity) Part      { return Part{Type: PartSeverity, Text: string(v), Ref: string(v)} }
-func status(v Status) Part          { return Part{Type: PartStatus, Text: string(v), Ref: string(v)} }
-func roleOf(v Role) Part            { return Part{Type: PartRole, Text: v.Title(), Ref: string(v)} }
-func task(id string) Part           { return Part{Type: PartTask, Text: id, Ref: id} }
-func updateOf(id string) Part       { return Part{Type: PartUpdate, Text: id, Ref: id} }
-func signalOf(id, name string) Part { return Part{Type: PartSignal, Text: name, Ref: id} }
+func say(text string) Part            { return Part{Type: PartText, Text: text} }
+func quote(text string) Part          { return Part{Type: PartQuote, Text: text} }
+func person(handle string) Part       { return Part{Type: PartPerson, Text: "@" + handle, Ref: handle} }
+func severity(v Severity) Part        { return Part{Type: PartSeverity, Text: string(v), Ref: string(v)} }
+func status(v Status) Part            { return Part{Type: PartStatus, Text: string(v), Ref: string(v)} }
+func roleOf(v Role) Part              { return Part{Type: PartRole, Text: v.Title(), Ref: string(v)} }
+func task(id string) Part             { return Part{Type: PartTask, Text: id, Ref: id} }
+func updateOf(id string) Part         { return Part{Type: PartUpdate, Text: id, Ref: id} }
+func address(text, entry string) Part { return Part{Type: PartAddress, Text: text, Ref: entry} }
+func signalOf(id, name string) Part   { return Part{Type: PartSignal, Text: name, Ref: id} }
 func moment(ms int64) Part {
 	return Part{Type: PartTime, Text: stamp(ms), Ref: strconv.FormatInt(ms, 10)}
 }

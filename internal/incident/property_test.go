@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-ops/tocsin/internal/escalation"
+	"github.com/tocsin-ops/tocsin/internal/impact"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"pgregory.net/rapid"
 )
@@ -24,6 +26,7 @@ var (
 	updates = rapid.SampledFrom([]string{"U1", "U1", "u2", "3", "U9", ""})
 	signals = rapid.SampledFrom([]string{"am-1", "am-2", "am-3", ""})
 	events  = rapid.Custom(func(t *rapid.T) string { return fmt.Sprintf("e%d", rapid.IntRange(0, 40).Draw(t, "event")) })
+	onChain = rapid.SampledFrom([]string{"0xB5C55f76f90Cc528B2609109Ca14d8d84593590E", "0xb5c55f76f90cc528b2609109ca14d8d84593590e", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "0x12", "A1", "a2", "X1", "x9", ""})
 	millis  = rapid.Int64Range(1772373600000-3_600_000, 1772373600000+7_200_000)
 )
 
@@ -39,7 +42,7 @@ func snapshot(t *rapid.T) incident.Signal {
 func command(t *rapid.T) incident.Command {
 	text := func() string { return words.Draw(t, "text") }
 	at := func() *int64 { return rapid.Ptr(millis, true).Draw(t, "at") }
-	switch rapid.IntRange(0, 39).Draw(t, "command") {
+	switch rapid.IntRange(0, 57).Draw(t, "command") {
 	case 0:
 		return incident.Rename{Title: text()}
 	case 1:
@@ -65,7 +68,7 @@ func command(t *rapid.T) incident.Command {
 	case 14:
 		return incident.DeclineHandOver{Role: roles.Draw(t, "role")}
 	case 15:
-		return incident.AddNote{Text: text()}
+		return incident.AddNote{Text: text(), WrittenAt: millis.Draw(t, "written")}
 	case 16:
 		return incident.RecordDecision{Text: text()}
 	case 17:
@@ -104,6 +107,42 @@ func command(t *rapid.T) incident.Command {
 		return rapid.SampledFrom([]incident.Command{incident.ReviewDone{Note: "seen"}, incident.Merge{Into: 12}, incident.Absorb{From: 13}, incident.Help{}}).Draw(t, "end")
 	case 35, 36:
 		return incident.SignalsChanged{Signals: rapid.SliceOfN(rapid.Custom(snapshot), 0, 4).Draw(t, "news")}
+	case 38, 39:
+		return incident.AddAddress{Chain: rapid.SampledFrom([]string{"", "ethereum", "bitcoin"}).Draw(t, "chain"), Address: onChain.Draw(t, "address"), Kind: rapid.SampledFrom([]string{"attacker", "Mixer", "x"}).Draw(t, "kind"), Label: text()}
+	case 40:
+		return incident.RemoveAddress{Address: onChain.Draw(t, "address"), Chain: rapid.SampledFrom([]string{"", "ethereum"}).Draw(t, "chain"), Reason: text()}
+	case 41:
+		return incident.AddTransaction{Chain: "ethereum", Tx: onChain.Draw(t, "tx"), Note: text()}
+	case 42:
+		return incident.RemoveTransaction{Tx: onChain.Draw(t, "tx"), Reason: text()}
+	case 44, 45:
+		return rapid.SampledFrom([]incident.Command{incident.Acknowledge{}, incident.Acknowledge{}, incident.Unsnooze{}, incident.Claim{}, incident.Exhaust{}, incident.ExpireAcknowledgement{}, incident.FollowAdvice{}}).Draw(t, "bare")
+	case 46:
+		return incident.DeclinePage{Reason: text()}
+	case 47:
+		return incident.Escalate{Step: rapid.IntRange(-1, 3).Draw(t, "step")}
+	case 48:
+		return incident.PageByHand{Person: people.Draw(t, "person"), Team: rapid.SampledFrom([]string{"", "", "ops"}).Draw(t, "team"), Policy: rapid.SampledFrom([]string{"", "", "p"}).Draw(t, "policy"), Reason: text()}
+	case 49:
+		return rapid.SampledFrom([]incident.Command{incident.Reassign{Person: "li"}, incident.Snooze{For: "30m", Reason: "x"}, incident.Snooze{For: "soon"}, incident.Snooze{Until: 1}}).Draw(t, "hand")
+	case 50, 51:
+		p := escalation.Policy{ID: "p", Name: "P", Version: rapid.Int64Range(1, 2).Draw(t, "version"), AckTimeout: 600_000, Steps: []escalation.Step{{Wait: 60_000, Need: rapid.IntRange(0, 2).Draw(t, "need")}, {}}}
+		return incident.Route{Team: rapid.SampledFrom([]string{"ops", "keys"}).Draw(t, "team"), Tier: 1, Why: text(), Policy: rapid.SampledFrom([]*escalation.Policy{&p, &p, nil}).Draw(t, "policy"), Ask: rapid.IntRange(0, 2).Draw(t, "ask")}
+	case 52:
+		return incident.HandOn{Team: rapid.SampledFrom([]string{"ops", "keys", ""}).Draw(t, "team"), Note: text()}
+	case 53:
+		return incident.PageStep{Turn: escalation.Turn{Epoch: rapid.IntRange(0, 3).Draw(t, "epoch"), Round: rapid.IntRange(1, 3).Draw(t, "round"), Step: rapid.IntRange(1, 2).Draw(t, "step"), Ask: rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "ask"),
+			People: []escalation.Callee{{Person: people.Draw(t, "person"), Why: text()}, {Person: "li"}}, Holes: []string{text()}}}
+	case 54:
+		return incident.SetCategory{Category: rapid.SampledFrom([]string{"", "bridge-drain", "Not One"}).Draw(t, "category")}
+	case 55:
+		return incident.SetFact{Fact: rapid.SampledFrom([]string{"users_affected", "funds_moving", "x"}).Draw(t, "fact"), Value: rapid.SampledFrom([]string{"12000", "yes", "no", ""}).Draw(t, "value"), Note: text()}
+	case 56:
+		return rapid.SampledFrom([]incident.Command{incident.ClearFact{Fact: "users_affected"}, incident.ClearFact{Fact: "x"}, incident.DeclineAdvice{Reason: "because"}, incident.DeclineAdvice{},
+			incident.PageReceipts{Receipts: []incident.PageReceipt{{Page: "page-42-1-1-1-li", Person: "li", Receipt: escalation.Receipt{Route: "mail", Outcome: "sent"}}}}}).Draw(t, "judge")
+	case 57:
+		return incident.Score{Assessment: impact.Assessment{At: millis.Draw(t, "at"), Known: true, Score: rapid.IntRange(0, 101).Draw(t, "score"), Severity: rapid.SampledFrom([]string{"", "SEV1", "SEV3", "SEV4", "x"}).Draw(t, "advised"),
+			Changes: []string{text()}}}
 	case 37:
 		return incident.SetSummary{Summary: text()}
 	}
@@ -201,7 +240,11 @@ var branches = []incident.Body{
 	incident.LinkAdded{Link: "L900", URL: "https://other.example"}, incident.UpdateDrafted{Update: "U900", Audience: "other", Text: "other"},
 	incident.UpdatePublished{Update: "U1", Audience: "other"}, incident.RoleAssigned{Role: "expert", Person: "eve"},
 	incident.HandOverOffered{Role: "scribe", To: "eve"}, incident.Absorbed{From: 900},
+	incident.AddressAdded{Entry: "A900", Chain: "other", Address: "other"}, incident.TransactionAdded{Entry: "X900", Chain: "other", Tx: "other"},
 	incident.SignalsAttached{Signals: []incident.Signal{{ID: "other", State: "open"}}},
+	incident.FactSet{Fact: "users_affected", Value: "other"}, incident.Scored{Assessment: impact.Assessment{At: 900}}, incident.HandedOn{Team: "other"},
+	incident.PagedByHand{Callee: escalation.Callee{Page: "other", Person: "eve"}, Number: 900}, incident.PageWanted{Number: 900, Team: "other"}, incident.Acknowledged{Person: "eve"},
+	incident.PagesReceipted{Receipts: []incident.PageReceipt{{Page: "page-42-1-1-1-li", Receipt: escalation.Receipt{Route: "other"}}}}, incident.Acknowledged{Person: "eve", Have: 1, Need: 1},
 }
 
 // TestAnyOrder applies events of a history in any order, some of them blanked,
@@ -235,7 +278,7 @@ func TestAnyOrder(t *testing.T) {
 			}
 			s = next
 			incident.WaitingFor(s, e.At)
-			incident.Complete("/done ", 6, nil, s)
+			incident.Complete("/done ", 6, nil, nil, s)
 		}
 	})
 }

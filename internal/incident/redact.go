@@ -1,6 +1,10 @@
 package incident
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tocsin-ops/tocsin/internal/impact"
+)
 
 // redactable are the types of events that hold words somebody wrote.
 var redactable = map[string]bool{
@@ -8,9 +12,11 @@ var redactable = map[string]bool{
 	"incident.times_set": true, "incident.resolved": true, "incident.reopened": true, "incident.reviewed": true,
 	"incident.hand_over_offered": true, "incident.note_added": true, "incident.decision_recorded": true,
 	"incident.task_added": true, "incident.link_added": true,
+	"incident.address_added": true, "incident.address_removed": true, "incident.transaction_added": true, "incident.transaction_removed": true,
 	"incident.update_drafted": true, "incident.update_edited": true,
 	"incident.signals_attached": true, "incident.signal_updated": true, "incident.signals_updated": true,
 	"incident.signal_detached": true,
+	"incident.reason_given":    true, "incident.fact_set": true, "incident.scored": true,
 }
 
 // Redactable is true for the types of events whose payload Redact blanks: those
@@ -26,10 +32,12 @@ var kinds = map[string]Kind{
 	"incident.note_added": KindNote, "incident.decision_recorded": KindDecision,
 	"incident.task_added": KindTask, "incident.task_assigned": KindTask, "incident.task_completed": KindTask,
 	"incident.task_reopened": KindTask, "incident.link_added": KindLink, "incident.link_removed": KindLink,
+	"incident.address_added": KindAddress, "incident.address_removed": KindAddress, "incident.transaction_added": KindAddress, "incident.transaction_removed": KindAddress,
 	"incident.update_drafted": KindUpdate, "incident.update_edited": KindUpdate, "incident.update_approved": KindUpdate,
 	"incident.update_published": KindUpdate, "incident.update_discarded": KindUpdate,
 	"incident.signals_attached": KindSignal, "incident.signal_updated": KindSignal, "incident.signals_updated": KindSignal,
 	"incident.signal_detached": KindSignal,
+	"incident.reason_given":    KindNote, "incident.fact_set": KindImpact, "incident.scored": KindImpact,
 }
 
 // apply does what the event did as far as its type and its envelope tell; what
@@ -47,14 +55,20 @@ func (b Blank) apply(s *State, e Event) {
 		s.Summary, s.summaryFrom = "", e.Offset
 	case "incident.resolved":
 		s.Status, s.ResolvedAt, s.Validation, s.validatedFrom = StatusResolved, e.At, RedactedText, e.Offset
+		s.Paging = s.Paging.Stop(e.At)
 	case "incident.reopened":
 		s.Status, s.ResolvedAt, s.ReviewedAt, s.Validation, s.validatedFrom = StatusInvestigating, 0, 0, "", e.Offset
+		s.Paging = s.Paging.Restart(e.At)
 	case "incident.reviewed":
 		s.Status, s.ReviewedAt = StatusReviewed, e.At
 	case "incident.task_added":
 		s.addTask(Task{ID: id("T", s.lastTask+1), Title: RedactedText, At: e.At, By: e.Actor, Offset: e.Offset, Redacted: true})
 	case "incident.link_added":
 		s.addLink(Link{ID: id("L", s.lastLink+1), Title: RedactedText, At: e.At, By: e.Actor, Offset: e.Offset, Redacted: true})
+	case "incident.address_added": // what it said is gone, and its place on the list with it
+		s.lastAddress++
+	case "incident.transaction_added":
+		s.lastTransaction++
 	case "incident.update_drafted":
 		u := Update{ID: id("U", s.lastUpdate+1), State: UpdateDraft, DraftedBy: e.Actor, DraftedAt: e.At, Author: e.Actor, Offset: e.Offset, textFrom: e.Offset}
 		u.wipe()
@@ -80,7 +94,7 @@ func (u *Update) wipe() {
 func (s *State) blank(offset int64, r Redaction) {
 	if i := s.Timeline.Find(offset); i >= 0 {
 		x := s.Timeline.At(i)
-		x.Parts, x.Redacted = blanked(), &r
+		x.Parts, x.WrittenAt, x.Redacted = blanked(), 0, &r
 		s.Timeline = s.Timeline.set(i, x)
 	}
 }
@@ -97,6 +111,7 @@ func (b LogRedacted) apply(s *State, e Event) {
 	if s.validatedFrom == b.Offset && s.Validation != "" {
 		s.Validation = RedactedText
 	}
+	s.forget(b.Offset)
 	for i, h := range s.PendingHandovers {
 		if h.Offset == b.Offset && h.Note != "" {
 			s.PendingHandovers = edit(s.PendingHandovers, i, func(h *HandOver) { h.Note = RedactedText })
@@ -112,6 +127,8 @@ func (b LogRedacted) apply(s *State, e Event) {
 			s.Links = edit(s.Links, i, func(l *Link) { l.URL, l.Title, l.Redacted = "", RedactedText, true })
 		}
 	}
+	s.Addresses = without(s.Addresses, func(a Address) bool { return a.Offset == b.Offset })
+	s.Transactions = without(s.Transactions, func(x Transaction) bool { return x.Offset == b.Offset })
 	for i, u := range s.Updates {
 		if u.textFrom == b.Offset {
 			s.Updates = edit(s.Updates, i, (*Update).wipe)
@@ -164,6 +181,27 @@ func restate(s State, x Entry) (r Restated, ok bool) {
 			}
 		}
 		return r, len(r.Detached) > 0
+	case "incident.address_removed", "incident.transaction_removed":
+		for _, p := range x.Parts {
+			if p.Type == PartAddress {
+				r.Removed = append(r.Removed, p.Ref)
+			}
+		}
+		return r, len(r.Removed) > 0
+	case "incident.fact_set":
+		for _, f := range s.Facts {
+			if f.Offset == x.Offset {
+				r.Unknown = append(r.Unknown, f.Name)
+			}
+		}
+		return r, len(r.Unknown) > 0
+	case "incident.scored":
+		r.Judged = &Judged{Scores: s.Scores, Advice: s.Advice}
+		r.Judged.Advice.Reason = ""
+		if s.impactFrom == x.Offset {
+			r.Judged.Impact = &after.Impact
+		}
+		return r, true
 	}
 	return r, false
 }
@@ -187,4 +225,40 @@ func (b Restated) apply(s *State, e Event) {
 		s.Signals = attached(s.Signals, g)
 	}
 	s.Signals = without(s.Signals, func(g Signal) bool { return slices.Contains(b.Detached, g.ID) })
+	s.unlist(b.Removed)
+	s.Facts = without(s.Facts, func(f impact.Fact) bool { return slices.Contains(b.Unknown, f.Name) })
+	if j := b.Judged; j != nil {
+		why := s.Advice.Reason
+		s.Scores, s.Advice = j.Scores, j.Advice
+		if s.Advice.Declined != "" {
+			s.Advice.Reason = why
+		}
+		if j.Impact != nil {
+			s.Impact, s.impactFrom = *j.Impact, e.Offset
+		}
+	}
+}
+
+// forget takes the words of the event at offset out of what is known of the impact and of the teams.
+func (s *State) forget(offset int64) {
+	s.Facts = without(s.Facts, func(f impact.Fact) bool { return f.Offset == offset })
+	if s.adviceFrom == offset && s.Advice.Reason != "" {
+		s.Advice.Reason, s.adviceFrom = "", 0
+	}
+	if s.Triage.noteFrom == offset {
+		s.Triage.Note, s.Triage.noteFrom = "", 0
+	}
+	if s.impactFrom == offset && s.Impact.At != 0 {
+		s.Impact = wordless(s.Impact)
+	}
+}
+
+// wordless is the assessment's figures without its sentences.
+func wordless(a impact.Assessment) impact.Assessment {
+	a.RuleReason, a.Blast, a.Major, a.Changes, a.Loss.Assumption, a.Loss.Parts = nil, nil, nil, nil, "", nil
+	a.Loss.From = impact.From{}
+	for i := range a.Axes {
+		a.Axes[i].Reasons = nil
+	}
+	return a
 }

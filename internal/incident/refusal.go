@@ -46,6 +46,8 @@ const (
 	CodeNoSuchLink      = "no_such_link"
 	CodeNoSuchUpdate    = "no_such_update"
 	CodeNoSuchEvent     = "no_such_event"
+	CodeNoSuchAddress   = "no_such_address" // or transaction
+	CodeBadAddress      = "bad_address"     // or transaction, or kind
 	CodeNeedsApproval   = "needs_approval"
 	CodeNeedsAnother    = "needs_another_person"
 	CodePublished       = "already_published"
@@ -55,6 +57,13 @@ const (
 	CodeMergeChain      = "merge_chain"
 	CodeMerged          = "already_merged"
 	CodeNothingToRedact = "nothing_to_redact"
+	CodeNotAPerson      = "not_a_person" // a token or the program says what only a person can
+	CodeNotPaged        = "not_paged"
+	CodeNoPolicy        = "no_policy" // nobody is paged by steps
+	CodeNotDue          = "not_due"   // paging has gone on; the program's own commands
+	CodeBadFact         = "bad_fact"
+	CodeNoAdvice        = "no_advice"
+	CodeOtherAdvice     = "other_advice" // than the one that was seen
 )
 
 func refuse(code, format string, args ...any) *Refusal {

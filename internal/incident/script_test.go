@@ -109,7 +109,11 @@ func (r *room) line(out *strings.Builder, line string) {
 		dump(out, r.state)
 	case line == "timeline":
 		for _, e := range r.state.Timeline.All() {
-			fmt.Fprintf(out, "%d %s %s %s\n", e.Offset, e.Actor, e.Kind, parts(e))
+			late := ""
+			if e.WrittenAt != 0 {
+				late = " (written at " + time.UnixMilli(e.WrittenAt).UTC().Format(time.RFC3339) + ")"
+			}
+			fmt.Fprintf(out, "%d %s %s %s%s\n", e.Offset, e.Actor, e.Kind, parts(e), late)
 		}
 	case line == "waiting":
 		for _, w := range incident.WaitingFor(r.state, r.now.UnixMilli()) {
@@ -125,7 +129,7 @@ func (r *room) line(out *strings.Builder, line string) {
 	case first == "complete":
 		cursor := strings.IndexByte(rest, '|')
 		typed := strings.Replace(rest, "|", "", 1)
-		for _, c := range incident.Complete(typed, cursor, []string{"ana", "bo", "li"}, r.state) {
+		for _, c := range incident.Complete(typed, cursor, []string{"ana", "bo", "li"}, []incident.Named{{"team-1", "Bridges"}, {"team-treasury", "Treasury desk"}}, r.state) {
 			fmt.Fprintf(out, "%q %s (%s)\n", typed[:c.From]+c.Text+typed[c.To:], c.Label, c.Hint)
 		}
 	case first == "incident":

@@ -1,5 +1,10 @@
 package incident
 
+import (
+	"github.com/tocsin-ops/tocsin/internal/escalation"
+	"github.com/tocsin-ops/tocsin/internal/impact"
+)
+
 // State is one incident as its events tell it. It is a value: Apply returns a
 // new one and never changes anything that an older one refers to, so a State
 // may be read from any goroutine while newer ones are made. Readers must not
@@ -35,6 +40,16 @@ type State struct {
 	Updates          []Update // U1, U2, ... the discarded ones too
 	Signals          []Signal // attached now, in the order of attaching, by id within one event
 	Audiences        []Audience
+	Addresses        []Address     // A1, A2, ... without those that were taken off
+	Transactions     []Transaction // X1, X2, ... without those that were taken off
+
+	Category string            // one lower-case word; "" is not known
+	Facts    []impact.Fact     // in the order of their names
+	Impact   impact.Assessment // the newest; its At is 0 before the first
+	Scores   []impact.Point    // the newest MaxScores assessments, oldest first
+	Advice   impact.Advice     // what the assessments advise, and whether it was declined
+	Triage   Triage
+	Paging   escalation.State
 
 	MergedInto int64   // 0: not merged
 	Absorbed   []int64 // incidents that were merged into this one
@@ -43,13 +58,16 @@ type State struct {
 	LastAt   int64 // time of the newest event applied
 
 	lastTask, lastLink, lastUpdate        int
+	lastAddress, lastTransaction          int
 	titleFrom, summaryFrom, validatedFrom int64 // offsets of the events that last set these texts
+	impactFrom                            int64
+	adviceFrom                            int64
 }
 
 // New is the state before the first event of incident number. Decide takes the
 // number and the id for the declared event from it.
 func New(number int64, id string) State {
-	return State{Number: number, ID: id, Position: -1, titleFrom: -1, summaryFrom: -1, validatedFrom: -1}
+	return State{Number: number, ID: id, Position: -1, titleFrom: -1, summaryFrom: -1, validatedFrom: -1, impactFrom: -1}
 }
 
 // Assignment is one person in one role.
@@ -169,6 +187,7 @@ type Signal struct {
 	LastAt       int64    `json:"last_at,omitempty"`
 	ClearedAt    int64    `json:"cleared_at,omitempty"`
 	Correlation  string   `json:"correlation,omitempty"` // why it belongs to this incident
+	OutUntil     int64    `json:"out_until,omitempty"`   // see OutUntil; only our own program says it
 	Through      int64    `json:"through,omitempty"`     // offset of the newest of the signal's own events that this tells; 0: not said
 
 	AttachedAt int64  `json:"attached_at,omitempty"` // set by Apply

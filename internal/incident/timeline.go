@@ -20,7 +20,11 @@ const (
 	KindSignal   Kind = "signal"
 	KindUpdate   Kind = "update"
 	KindLink     Kind = "link"
+	KindAddress  Kind = "address" // addresses and transactions
 	KindTimes    Kind = "times"
+	KindPaging   Kind = "paging" // who was paged, and what they said
+	KindTriage   Kind = "triage" // which team has it
+	KindImpact   Kind = "impact" // facts, scores, advice, category
 	KindSystem   Kind = "system"
 )
 
@@ -41,6 +45,7 @@ const (
 	PartSignal   PartType = "signal"   // Text its title, Ref its id
 	PartIncident PartType = "incident" // Text "#12", Ref "12"
 	PartLink     PartType = "link"     // Text its title or address, Ref the address
+	PartAddress  PartType = "address"  // Text an address, a hash or a number, Ref its number on the list
 	PartTime     PartType = "time"     // Text RFC 3339 UTC, Ref unix milliseconds
 	PartRedacted PartType = "redacted" // Text "[redacted]"
 )
@@ -60,6 +65,7 @@ type Entry struct {
 	// CommandID is the command that led to the event; who sent it recognises its own entry.
 	CommandID string
 	At        int64
+	WrittenAt int64 `json:",omitempty"` // unix ms: when a note was written that arrived later; else 0
 	Actor     string
 	Drill     bool
 	Kind      Kind

@@ -11,6 +11,20 @@ import (
 // resolved.
 func Open(s State) bool { return open(s.Declared, s.MergedInto, s.Status) }
 
+// OutUntil is until when (unix ms) pages about an incident of a drill may leave the building: who started the drill chose so, and its signals carry the
+// choice. 0 when nobody did, and when the drill has ended, which clears what it opened. Of an incident that is no drill it says nothing.
+func OutUntil(s State) (until int64) {
+	if !s.Drill {
+		return 0
+	}
+	for _, g := range s.Signals {
+		if g.State == SignalOpen {
+			until = max(until, g.OutUntil)
+		}
+	}
+	return until
+}
+
 func open(declared bool, mergedInto int64, status Status) bool {
 	return declared && mergedInto == 0 && status.Rank() < StatusResolved.Rank()
 }
@@ -129,6 +143,7 @@ const (
 	WaitingUpdateDue WaitingKind = "update_due"
 	WaitingVacancy   WaitingKind = "vacancy"
 	WaitingSignal    WaitingKind = "signal"
+	WaitingPage      WaitingKind = "page"
 )
 
 // Waiting is one thing that waits for somebody.
@@ -142,7 +157,7 @@ type Waiting struct {
 
 // WaitingFor lists what waits at a moment, most pressing kind first: vacant roles,
 // offered roles, updates overdue, updates to approve or publish, overdue tasks,
-// signals that nobody has acknowledged (one item for all of them). It is empty
+// pages that nobody answered, signals that nobody has acknowledged (one item for all of them). It is empty
 // when merged; when resolved only updates and tasks wait, and to tell who was told
 // of it that it is over.
 func WaitingFor(s State, now int64) []Waiting {
@@ -181,7 +196,7 @@ func WaitingFor(s State, now int64) []Waiting {
 			out = append(out, Waiting{Kind: WaitingTask, Text: t.ID + " is overdue: " + t.Title, For: t.Assignee, Ref: t.ID, Due: t.Due})
 		}
 	}
-	return append(out, waitingSignals(s)...)
+	return append(append(out, waitingPages(s, now)...), waitingSignals(s)...)
 }
 
 // untold is true when the last that the audience heard is not that it is

@@ -38,7 +38,7 @@ func DecodeAlertmanager(body []byte, at int64) ([]signal.Observation, error) {
 	}
 	g := group{
 		key: top.text("groupKey"), status: top.text("status"), at: at,
-		external: top.text("externalURL"),
+		external: top.text("externalURL"), sender: "Alertmanager",
 	}
 	if n, err := strconv.Atoi(top.text("truncatedAlerts")); err == nil && n > 0 {
 		g.truncated = n
@@ -57,9 +57,9 @@ func DecodeAlertmanager(body []byte, at int64) ([]signal.Observation, error) {
 }
 
 type group struct {
-	key, status, external string
-	truncated             int
-	at                    int64
+	key, status, external, sender string
+	truncated                     int
+	at                            int64
 }
 
 var plainFingerprint = regexp.MustCompile(`^[0-9A-Za-z_.-]{1,64}$`)
@@ -153,7 +153,7 @@ func (g group) links(a object, notes map[string]string) []signal.Link {
 		links = append(links, signal.Link{Text: "Source", URL: u})
 	}
 	if g.external != "" {
-		links = append(links, signal.Link{Text: "Alertmanager", URL: g.external})
+		links = append(links, signal.Link{Text: g.sender, URL: g.external})
 	}
 	return links
 }

@@ -31,6 +31,7 @@ type Desk struct {
 	log   Log
 	clock Clock
 	seed  Seed // may be nil
+	stamp Stamp
 
 	mu    sync.Mutex // guards the map and the tallies, never held during I/O
 	tills map[string]*till
@@ -44,6 +45,13 @@ type Seed func(source string) (s signal.State, seq, position int64)
 // what came after, rather than the source's whole stream. Call it before the
 // first Submit.
 func (d *Desk) SeedFrom(seed Seed) { d.seed = seed }
+
+// Stamp gives an observation that may open a signal the marks that hold at now;
+// it must answer from memory. A mark counts only for the event that opens.
+type Stamp func(source string, o *signal.Observation, now int64)
+
+// StampWith lets the desk mark what opens. Call it before the first Submit.
+func (d *Desk) StampWith(stamp Stamp) { d.stamp = stamp }
 
 // till is what the desk knows of one source: a cache of its stream.
 type till struct {
@@ -100,6 +108,60 @@ func (d *Desk) Submit(ctx context.Context, source, actor string, obs []signal.Ob
 		}
 		backOff(ctx, conflicts)
 	}
+}
+
+// Direct marks one open signal as quiet, or with a nil mark releases it; it is
+// durable on return. The error is signal.ErrNotOpen, or one of Submit's.
+func (d *Desk) Direct(ctx context.Context, g signal.Signal, actor string, q *signal.Quiet, reason string) error {
+	t := d.till(g.Source)
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for source %s: %w", g.Source, ctx.Err())
+	}
+	defer func() { <-t.turn }()
+	for n := 1; n <= maxAttempts; n++ {
+		if err := d.load(ctx, t, g.Source); err != nil {
+			t.forget(g.Source)
+			return err
+		}
+		bodies, err := signal.Direct(t.state, g.Key, g.Drill, g.ID, q, reason)
+		if err != nil || len(bodies) == 0 {
+			return err
+		}
+		typ, version, data, err := signal.Encode(bodies[0])
+		if err != nil {
+			return err
+		}
+		_, err = d.log.Append(ctx, eventlog.Batch{Stream: signal.StreamPrefix + g.Source, Expect: t.seq, Drafts: []eventlog.Draft{
+			{At: d.clock().UnixMilli(), Actor: actor, Drill: g.Drill, Type: typ, Version: version, Data: data},
+		}})
+		if err == nil {
+			return nil // the next one to come folds it
+		}
+		if !errors.Is(err, eventlog.ErrConflict) {
+			t.forget(g.Source)
+			return fmt.Errorf("append %s to %s%s at %d: %w", typ, signal.StreamPrefix, g.Source, t.seq, err)
+		}
+		backOff(ctx, n)
+	}
+	return fmt.Errorf("direct signal %s: %w", g.ID, ErrContended)
+}
+
+// Known returns the newest episode of a key, as this desk last saw the source's stream.
+func (d *Desk) Known(ctx context.Context, source, key string) (signal.Signal, bool, error) {
+	t := d.till(source)
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return signal.Signal{}, false, ctx.Err()
+	}
+	defer func() { <-t.turn }()
+	if err := d.load(ctx, t, source); err != nil {
+		return signal.Signal{}, false, err
+	}
+	g, ok := t.state.Get(key, false)
+	return g, ok, nil
 }
 
 // backOff lets other replicas go on after the n-th conflict in a row: not at all
@@ -203,6 +265,11 @@ func (d *Desk) submit(ctx context.Context, t *till, source, actor string, obs []
 			o := obs[n]
 			if o.At == 0 {
 				o.At = now
+			}
+			if d.stamp != nil && o.Firing && !o.Ack {
+				if old, ok := state.Get(o.Key, o.Drill); !ok || !old.IsOpen() {
+					d.stamp(source, &o, now)
+				}
 			}
 			bodies, verdict := signal.Judge(state, o)
 			verdicts = append(verdicts, verdict)

@@ -11,8 +11,12 @@ import (
 // Ensure makes a source whose key is given by the configuration, once: the same
 // key again is the same source. A key that belonged to a revoked source is
 // refused, because revoking must stick.
-func (s *Sources) Ensure(ctx context.Context, actor, name, kind, key string) (Source, error) {
+func (s *Sources) Ensure(ctx context.Context, actor string, o Order, key string) (Source, error) {
+	name, kind := o.Name, o.Kind
 	if err := takes(kind); err != nil {
+		return Source{}, err
+	}
+	if err := o.check(); err != nil {
 		return Source{}, err
 	}
 	if len(key) != KeyLength {
@@ -44,7 +48,7 @@ func (s *Sources) Ensure(ctx context.Context, actor, name, kind, key string) (So
 	if _, err := s.db.Commit(ctx, store.Txn{Then: []store.Op{{Key: storeKey(key), Value: []byte(id)}}}); err != nil {
 		return Source{}, fmt.Errorf("keep the key of source %s: %w", id, err)
 	}
-	if err := s.append(ctx, actor, typeCreated, created{ID: id, Name: name, Kind: kind}); err != nil {
+	if err := s.append(ctx, actor, typeCreated, created{ID: id, Name: name, Kind: kind, Pace: o.Pace}); err != nil {
 		return Source{}, err
 	}
 	src, _ := s.ByID(id)

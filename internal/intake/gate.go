@@ -26,6 +26,9 @@ const (
 
 const shownProblems = 20
 
+// maxSample is how many bytes of a body are kept as a sample; of a longer one nothing is.
+const maxSample = 32 << 10
+
 // Reply is the answer to one delivery, in the words of the sender's protocol.
 type Reply struct {
 	Status int
@@ -80,11 +83,15 @@ type Gate struct {
 
 	mu    sync.Mutex
 	rates map[string]*rate.Limiter // by source id: at most maxSources are active
+	notes notes
+	ids   map[string]*recent // deliveries of sources of kind cloudevents
+
+	beats Beats
 }
 
 // NewGate returns a gate before desk.
 func NewGate(desk *Desk, sources *Sources, log *slog.Logger) *Gate {
-	return &Gate{desk: desk, sources: sources, log: log, rates: map[string]*rate.Limiter{}}
+	return &Gate{desk: desk, sources: sources, log: log, rates: map[string]*rate.Limiter{}, ids: map[string]*recent{}}
 }
 
 // Handle takes one delivery. kind is the kind of the address it came to, key the
@@ -93,56 +100,129 @@ func NewGate(desk *Desk, sources *Sources, log *slog.Logger) *Gate {
 // MaxBody+1 bytes of the body. An accepted delivery is durable when Handle
 // returns. 5xx and 429 mean "send again", other 4xx "sending again is no use".
 func (g *Gate) Handle(ctx context.Context, kind, key string, header http.Header, body []byte, at time.Time) Reply {
+	d := Arrival{Kind: kind, Key: key, Header: header, Body: body, At: at}
 	switch kind {
-	case Alertmanager:
-		return g.plain(ctx, kind, key, body, at, DecodeAlertmanager)
-	case Generic:
-		return g.plain(ctx, kind, key, body, at, DecodeGeneric)
+	case Alertmanager, Grafana, Generic, CloudEvents:
+		return g.plain(ctx, d)
+	case Heartbeat:
+		return g.beat(ctx, d)
 	case PagerDuty:
 		return g.pagerDuty(ctx, key, header, body, at)
-	case Grafana, CloudEvents:
-		return problem(http.StatusNotFound, 0, "This way in does not exist yet. There are alertmanager, pagerduty and generic.")
+	case Change:
+		return g.change(ctx, header, body, at)
+	case Metrics:
+		return problem(http.StatusNotFound, 0, "Samples come in at /api/v1/write (Prometheus remote write) and /v1/metrics (OpenTelemetry), not here.")
 	}
-	return problem(http.StatusNotFound, 0, "There is no such way in. There are alertmanager, pagerduty and generic.")
+	return problem(http.StatusNotFound, 0, "There is no such way in. There are alertmanager, grafana, pagerduty, cloudevents, generic and heartbeat.")
 }
 
-type decoder func(body []byte, at int64) ([]signal.Observation, error)
+// Arrival is one delivery as it came.
+type Arrival struct {
+	Kind, Key string
+	Header    http.Header
+	Body      []byte
+	At        time.Time
+}
 
-func (g *Gate) plain(ctx context.Context, kind, key string, body []byte, at time.Time, decode decoder) Reply {
-	src, err := g.sources.ByKey(ctx, key)
+// known finds the source of an arrival; ok is false when the reply is the answer.
+func (g *Gate) known(ctx context.Context, a Arrival) (src Source, r Reply, ok bool) {
+	src, err := g.sources.ByKey(ctx, a.Key)
 	switch {
 	case errors.Is(err, ErrUnknownKey):
-		return problem(http.StatusUnauthorized, 0, "The key in this address belongs to no source, or was revoked. Make a source and send to the address that it shows.")
+		return src, problem(http.StatusUnauthorized, 0, "The key in this address belongs to no source, or was revoked. Make a source and send to the address that it shows."), false
 	case err != nil:
-		return g.down(ctx, "", err)
-	case src.Kind != kind:
-		return problem(http.StatusForbidden, 0, fmt.Sprintf("The key in this address belongs to a source of kind %s, not %s.", src.Kind, kind))
+		return src, g.down(ctx, "", err), false
+	case src.Kind != a.Kind:
+		return src, problem(http.StatusForbidden, 0, fmt.Sprintf("The key in this address belongs to a source of kind %s, not %s.", src.Kind, a.Kind)), false
 	}
-	if wait := g.wait(src.ID, at); wait > 0 {
-		return problem(http.StatusTooManyRequests, wait, fmt.Sprintf("More than %d deliveries a second came from this source. Send again later.", PerSecond))
+	if wait := g.wait(src.ID, a.At); wait > 0 {
+		return src, problem(http.StatusTooManyRequests, wait, fmt.Sprintf("More than %d deliveries a second came from this source. Send again later.", PerSecond)), false
 	}
-	obs, err := decode(body, at.UnixMilli())
+	if src.Signed {
+		secret, err := g.sources.secret(ctx, src.ID)
+		if err != nil {
+			return src, g.down(ctx, src.ID, err), false
+		}
+		if err := checkSignature(secret, a.Header, a.Body, a.At); err != nil {
+			r := refused(http.StatusUnauthorized, "wrong_signature", err.Error())
+			g.note(src.ID, a, r, 0, 0)
+			return src, r, false
+		}
+	}
+	return src, Reply{}, true
+}
+
+func refused(status int, code, detail string) Reply {
+	r := problem(status, 0, detail)
+	p := r.Body.(Problem)
+	p.Code = code
+	r.Body = p
+	return r
+}
+
+// plain takes a delivery of one of the kinds that answer alike.
+func (g *Gate) plain(ctx context.Context, a Arrival) Reply {
+	src, r, ok := g.known(ctx, a)
+	if !ok {
+		return r
+	}
+	obs, delivered, err := g.decode(src, a)
 	problems := sentences(err)
+	bad := len(problems)
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return problem(http.StatusRequestEntityTooLarge, 0, problems[len(problems)-1])
+		r = problem(http.StatusRequestEntityTooLarge, 0, problems[len(problems)-1])
+	case errors.Is(err, ErrMediaType):
+		r = refused(http.StatusUnsupportedMediaType, "bad_media_type", problems[0])
 	case err != nil && len(obs) == 0:
-		r := problem(http.StatusBadRequest, 0, problems[0])
+		r = problem(http.StatusBadRequest, 0, problems[0])
 		if len(problems) > 1 {
 			p := r.Body.(Problem)
 			p.Problems = shorten(problems)
 			r.Body = p
 		}
-		return r
+	default:
+		r = g.submit(ctx, src, obs, delivered, problems)
 	}
-	if err != nil {
+	g.note(src.ID, a, r, len(obs), bad)
+	return r
+}
+
+// decode reads a delivery in the way of its source. delivered names each
+// observation's delivery, when the format has such names.
+func (g *Gate) decode(src Source, a Arrival) (obs []signal.Observation, delivered []string, err error) {
+	at := a.At.UnixMilli()
+	switch {
+	case src.Kind == Alertmanager:
+		obs, err = DecodeAlertmanager(a.Body, at)
+	case src.Kind == Grafana:
+		obs, err = DecodeGrafana(a.Body, at)
+	case src.Kind == CloudEvents:
+		return DecodeCloudEvents(a.Header, a.Body, at)
+	case src.compiled != nil:
+		obs, err = src.compiled.Decode(a.Body, at, time.Now)
+	case src.Mapping != nil:
+		err = bad("The mapping of this source cannot be used any more. Open it on the Sources page and save it again.")
+	default:
+		obs, err = DecodeGeneric(a.Body, at)
+	}
+	return obs, nil, err
+}
+
+func (g *Gate) submit(ctx context.Context, src Source, obs []signal.Observation, delivered, problems []string) Reply {
+	if len(problems) > 0 {
 		g.log.WarnContext(ctx, "parts of a delivery could not be read", "source", src.ID, "bad", len(problems), "good", len(obs), "first", problems[0])
+	}
+	accepted := len(obs)
+	if delivered != nil {
+		obs = g.unseen(src.ID, obs, delivered)
 	}
 	pos, err := g.desk.Submit(ctx, src.ID, src.Actor(), obs)
 	if err != nil {
 		return g.down(ctx, src.ID, err)
 	}
-	return Reply{Status: http.StatusAccepted, Position: pos, Body: Accepted{Status: "accepted", Accepted: len(obs), Position: pos, Problems: shorten(problems)}}
+	g.saw(src.ID, delivered)
+	return Reply{Status: http.StatusAccepted, Position: pos, Body: Accepted{Status: "accepted", Accepted: accepted, Position: pos, Problems: shorten(problems)}}
 }
 
 func (g *Gate) pagerDuty(ctx context.Context, key string, header http.Header, body []byte, at time.Time) Reply {
@@ -158,7 +238,11 @@ func (g *Gate) pagerDuty(ctx context.Context, key string, header http.Header, bo
 	case errors.Is(err, ErrTooLarge):
 		return invalidEvent(http.StatusRequestEntityTooLarge, "Event object is too large (maximum is 1 MiB)")
 	case errors.As(err, &invalid):
-		return invalidEvent(http.StatusBadRequest, invalid.Errors...)
+		r := invalidEvent(http.StatusBadRequest, invalid.Errors...)
+		if src, err := g.sources.ByKey(ctx, key); err == nil && src.Kind == PagerDuty {
+			g.note(src.ID, Arrival{Kind: PagerDuty, At: at, Body: body}, r, 0, 1)
+		}
+		return r
 	case err != nil:
 		return invalidEvent(http.StatusBadRequest, sentences(err)...)
 	}
@@ -174,7 +258,9 @@ func (g *Gate) pagerDuty(ctx context.Context, key string, header http.Header, bo
 		}
 		var pos int64
 		if pos, err = g.desk.Submit(ctx, src.ID, src.Actor(), []signal.Observation{event.Observation}); err == nil {
-			return Reply{Status: http.StatusAccepted, Position: pos, Body: PagerDutyReply{Status: "success", Message: "Event processed", DedupKey: event.DedupKey}}
+			r := Reply{Status: http.StatusAccepted, Position: pos, Body: PagerDutyReply{Status: "success", Message: "Event processed", DedupKey: event.DedupKey}}
+			g.note(src.ID, Arrival{Kind: PagerDuty, At: at, Body: body}, r, 1, 0)
+			return r
 		}
 	}
 	r := g.down(ctx, src.ID, err)

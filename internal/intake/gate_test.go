@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -55,7 +56,7 @@ func (h *house) restart() {
 
 func (h *house) source(kind string) (intake.Source, string) {
 	h.t.Helper()
-	src, key, err := h.sources.Create(h.t.Context(), "person:ana", "Sender", kind)
+	src, key, err := h.sources.Create(h.t.Context(), "person:ana", intake.Order{Name: "Sender", Kind: kind})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -190,7 +191,8 @@ func TestAnswersToBadDeliveries(t *testing.T) {
 		{"odd key", intake.Alertmanager, "../../etc", `{"alerts":[]}`, 401, "belongs to no source"},
 		{"revoked", intake.Generic, goneKey, `{"key":"a"}`, 401, "was revoked"},
 		{"key of another kind", intake.Generic, amKey, `{"key":"a"}`, 403, "kind alertmanager, not generic"},
-		{"grafana", intake.Grafana, amKey, `{}`, 404, "does not exist yet"},
+		{"grafana", intake.Grafana, amKey, `{}`, 403, "kind alertmanager, not grafana"},
+		{"samples", intake.Metrics, amKey, `{}`, 404, "/api/v1/write"},
 		{"no such kind", "smoke", amKey, `{}`, 404, "no such way in"},
 		{"1001 items", intake.Generic, genKey, `[` + strings.TrimSuffix(strings.Repeat(`{"key":"a"},`, 1001), ",") + `]`, 413, "at most 1000"},
 	} {
@@ -303,7 +305,7 @@ func TestSources(t *testing.T) {
 		t.Errorf("key %q", key)
 	}
 	other := intake.NewSources(h.log, h.db, time.Now) // another replica
-	if got, err := other.ByKey(ctx, key); err != nil || got != a || a.Kind != intake.Alertmanager || a.CreatedBy != "person:ana" || a.CreatedAt != now {
+	if got, err := other.ByKey(ctx, key); err != nil || !reflect.DeepEqual(got, a) || a.Kind != intake.Alertmanager || a.CreatedBy != "person:ana" || a.CreatedAt != now {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if err := h.sources.Revoke(ctx, "person:bob", a.ID); err != nil {
@@ -320,7 +322,7 @@ func TestSources(t *testing.T) {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	for _, s := range all {
-		if (s.RevokedBy == "person:bob") != (s.ID == a.ID) || s.ID != a.ID && s != b {
+		if (s.RevokedBy == "person:bob") != (s.ID == a.ID) || s.ID != a.ID && !reflect.DeepEqual(s, b) {
 			t.Errorf("%+v", s)
 		}
 	}
@@ -333,8 +335,8 @@ func TestSources(t *testing.T) {
 		}
 	}
 	var refusal *incident.Refusal
-	for _, tt := range [][3]string{{"", intake.Generic, "name_missing"}, {strings.Repeat("n", 81), intake.Generic, "text_too_long"}, {"n", intake.Grafana, "kind_not_yet"}, {"n", intake.CloudEvents, "kind_not_yet"}, {"n", "smoke", "bad_kind"}} {
-		if _, _, err := h.sources.Create(ctx, "person:ana", tt[0], tt[1]); !errors.As(err, &refusal) || refusal.Code != tt[2] {
+	for _, tt := range [][3]string{{"", intake.Generic, "name_missing"}, {strings.Repeat("n", 81), intake.Generic, "text_too_long"}, {"n", intake.Heartbeat, "bad_pace"}, {"n", "smoke", "bad_kind"}} {
+		if _, _, err := h.sources.Create(ctx, "person:ana", intake.Order{Name: tt[0], Kind: tt[1]}); !errors.As(err, &refusal) || refusal.Code != tt[2] {
 			t.Errorf("%v: %v", tt, err)
 		}
 	}

@@ -44,7 +44,7 @@ func DecodeGeneric(body []byte, at int64) ([]signal.Observation, error) {
 	var obs []signal.Observation
 	var errs []error
 	for i, raw := range items {
-		o, err := item(raw, at)
+		o, err := genericItem(raw, at)
 		if err != nil {
 			errs = append(errs, bad("Item %d of %d: %s.", i+1, len(items), err))
 			continue
@@ -62,7 +62,7 @@ var stateWords = map[string]string{
 	"acknowledged": "acknowledged", "acknowledge": "acknowledged", "ack": "acknowledged",
 }
 
-func item(raw json.RawMessage, at int64) (signal.Observation, error) {
+func genericItem(raw json.RawMessage, at int64) (signal.Observation, error) {
 	var it object
 	if json.Unmarshal(raw, &it) != nil || it == nil {
 		return signal.Observation{}, fmt.Errorf("it must be an object, and is %s", jsonKind(raw))

@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/tocsin-ops/tocsin/internal/eventlog"
+	"github.com/tocsin-ops/tocsin/internal/heartbeat"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/store"
@@ -25,8 +27,10 @@ const (
 	Alertmanager = "alertmanager"
 	PagerDuty    = "pagerduty"
 	Generic      = "generic"
-	Grafana      = "grafana"     // not taken yet
-	CloudEvents  = "cloudevents" // not taken yet
+	Metrics      = "metrics" // samples: they go to the sample store, not to the desk
+	Grafana      = "grafana"
+	CloudEvents  = "cloudevents"
+	Heartbeat    = "heartbeat" // beats: only their absence becomes a signal
 )
 
 // SourcesStream is the stream of source.created and source.revoked.
@@ -56,6 +60,17 @@ type Source struct {
 	CreatedBy string `json:"created_by"` // actor
 	RevokedAt int64  `json:"revoked_at,omitempty"`
 	RevokedBy string `json:"revoked_by,omitempty"`
+	// Mapping reads the JSON of a generic source; nil is as it comes.
+	Mapping *Mapping `json:"mapping,omitempty"`
+	// Undoable says that the mapping was changed, and can be changed back.
+	Undoable bool `json:"-"`
+	// Pace is what a heartbeat promises.
+	Pace heartbeat.Pace `json:"pace,omitzero"`
+	// Signed says that only deliveries with the right signature are taken.
+	Signed bool `json:"signed,omitempty"`
+
+	past     []*Mapping // before the changes that are not undone
+	compiled *Compiled
 }
 
 // Actor is the source as the log names who acts.
@@ -81,9 +96,10 @@ func NewSources(log Log, db store.DB, clock Clock) *Sources {
 }
 
 type created struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Kind string `json:"kind"`
+	ID   string         `json:"id"`
+	Name string         `json:"name"`
+	Kind string         `json:"kind"`
+	Pace heartbeat.Pace `json:"pace,omitzero"`
 }
 
 type revoked struct {
@@ -92,8 +108,8 @@ type revoked struct {
 
 // Create makes a source and its key. The key is returned this once and cannot be
 // read again. The error is a *incident.Refusal or the store's or the log's.
-func (s *Sources) Create(ctx context.Context, actor, name, kind string) (Source, string, error) {
-	name = signal.Line(name, maxSourceName+1)
+func (s *Sources) Create(ctx context.Context, actor string, o Order) (Source, string, error) {
+	name, kind := signal.Line(o.Name, maxSourceName+1), o.Kind
 	switch {
 	case name == "":
 		return Source{}, "", &incident.Refusal{Code: "name_missing", Sentence: "Give the source a name, for example the host that sends."}
@@ -101,6 +117,9 @@ func (s *Sources) Create(ctx context.Context, actor, name, kind string) (Source,
 		return Source{}, "", &incident.Refusal{Code: "text_too_long", Sentence: fmt.Sprintf("The name has more than %d characters. Shorten it.", maxSourceName)}
 	}
 	if err := takes(kind); err != nil {
+		return Source{}, "", err
+	}
+	if err := o.check(); err != nil {
 		return Source{}, "", err
 	}
 	if err := s.lock(ctx); err != nil {
@@ -123,7 +142,7 @@ func (s *Sources) Create(ctx context.Context, actor, name, kind string) (Source,
 	if _, err := s.db.Commit(ctx, store.Txn{Then: []store.Op{{Key: storeKey(key), Value: []byte(id)}}}); err != nil {
 		return Source{}, "", fmt.Errorf("keep the key of source %s: %w", id, err)
 	}
-	if err := s.append(ctx, actor, typeCreated, created{ID: id, Name: name, Kind: kind}); err != nil {
+	if err := s.append(ctx, actor, typeCreated, created{ID: id, Name: name, Kind: kind, Pace: o.Pace}); err != nil {
 		return Source{}, "", err
 	}
 	src, _ := s.ByID(id)
@@ -262,7 +281,7 @@ func (s *Sources) fold(events []eventlog.Event) {
 		case typeCreated:
 			var b created
 			if json.Unmarshal(e.Data, &b) == nil && b.ID != "" {
-				s.byID[b.ID] = Source{ID: b.ID, Name: b.Name, Kind: b.Kind, CreatedAt: e.At, CreatedBy: e.Actor}
+				s.byID[b.ID] = Source{ID: b.ID, Name: b.Name, Kind: b.Kind, CreatedAt: e.At, CreatedBy: e.Actor, Pace: b.Pace}
 			}
 		case typeRevoked:
 			var b revoked
@@ -273,6 +292,8 @@ func (s *Sources) fold(events []eventlog.Event) {
 				src.RevokedAt, src.RevokedBy = e.At, e.Actor
 				s.byID[b.ID] = src
 			}
+		default:
+			s.set(e.Type, e.Data)
 		}
 	}
 }
@@ -291,17 +312,17 @@ func (s *Sources) active() []Source {
 
 func (s *Sources) known(id string) bool { _, ok := s.ByID(id); return ok }
 
-var prefixes = map[string]string{Alertmanager: "am", PagerDuty: "pd", Generic: "json"}
+var prefixes = map[string]string{Alertmanager: "am", PagerDuty: "pd", Generic: "json", Metrics: "m", Grafana: "gf", CloudEvents: "ce", Heartbeat: "hb"}
 
-// takes refuses the kinds that cannot send yet.
+// Kinds are those of which sources can be made, in the order in which pages show them.
+var Kinds = []string{Alertmanager, Grafana, PagerDuty, CloudEvents, Generic, Heartbeat, Metrics}
+
+// takes refuses what is no kind.
 func takes(kind string) error {
-	switch kind {
-	case Alertmanager, PagerDuty, Generic:
+	if _, ok := prefixes[kind]; ok {
 		return nil
-	case Grafana, CloudEvents:
-		return &incident.Refusal{Code: "kind_not_yet", Sentence: "This kind of source does not exist yet. There are alertmanager, pagerduty and generic; most tools can send one of these."}
 	}
-	return &incident.Refusal{Code: "bad_kind", Sentence: "The kind of a source is alertmanager, pagerduty or generic."}
+	return &incident.Refusal{Code: "bad_kind", Sentence: "The kind of a source is " + strings.Join(Kinds[:len(Kinds)-1], ", ") + " or " + Kinds[len(Kinds)-1] + "."}
 }
 
 var plainKey = regexp.MustCompile(`^[a-z0-9]{32}$`)

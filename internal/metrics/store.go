@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
@@ -21,20 +22,24 @@ import (
 
 // Limits of what is stored. A sample beyond them is refused, not cut.
 const (
-	MaxLabels     = 24      // labels of a sample, its name not counted
+	MaxLabels     = 40      // labels of a sample, its name not counted
 	MaxNameBytes  = 128     // of a metric or label name
-	MaxValueBytes = 512     // of a label value
+	MaxValueBytes = 1024    // of a label value
 	MaxSeries     = 200_000 // series written to within the last hours; no new ones above that
 )
 
-// OutOfOrder is how much older than the newest sample a sample may be.
-const OutOfOrder = 5 * time.Minute
+// OutOfOrder is how much older than the newest sample a sample may be, unless
+// Options say otherwise: senders that could not reach us catch up.
+const OutOfOrder = 30 * time.Minute
 
 // Options of a Store; the zero value is usable.
 type Options struct {
 	// Retention is how long samples are kept; 15 days by default. The disk
 	// gives them back in blocks of at least two hours.
 	Retention time.Duration
+	// OutOfOrder is how much older than the newest sample a sample may be; the
+	// constant of that name by default.
+	OutOfOrder time.Duration
 	// Log takes what the database says; nothing by default.
 	Log *slog.Logger
 	// Registerer takes the database's own metrics; nil keeps them to itself.
@@ -49,7 +54,10 @@ type Store struct {
 	parser parser.Parser
 	turns  chan struct{} // one token per running query
 
-	stored, dropped atomic.Uint64
+	stored, dropped, refused atomic.Uint64
+
+	decoding chan struct{} // one token per delivery that is decoded
+	watch    watchers
 }
 
 // Open opens or creates the store in dir, which belongs to one process at a
@@ -60,6 +68,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Retention <= 0 {
 		o.Retention = 15 * 24 * time.Hour
 	}
+	if o.OutOfOrder <= 0 {
+		o.OutOfOrder = OutOfOrder
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -69,7 +80,7 @@ func Open(dir string, o Options) (*Store, error) {
 	t := tsdb.DefaultOptions()
 	t.RetentionDuration = o.Retention.Milliseconds()
 	t.MaxBlockDuration = max(t.MinBlockDuration, t.RetentionDuration/10)
-	t.OutOfOrderTimeWindow = OutOfOrder.Milliseconds()
+	t.OutOfOrderTimeWindow = o.OutOfOrder.Milliseconds()
 	t.WALSegmentSize = 32 << 20
 	db, err := tsdb.Open(dir, o.Log, o.Registerer, t, nil)
 	if err != nil {
@@ -77,7 +88,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	p := parser.NewParser(parser.Options{})
 	return &Store{
-		db: db, parser: p, turns: make(chan struct{}, maxQueries),
+		db: db, parser: p, turns: make(chan struct{}, maxQueries), decoding: make(chan struct{}, maxDecoding),
 		engine: promql.NewEngine(promql.EngineOpts{
 			Logger: o.Log, Reg: o.Registerer, Parser: p,
 			MaxSamples: MaxSamples, Timeout: Timeout,
@@ -98,16 +109,17 @@ func (s *Store) Close() error {
 type Stats struct {
 	Stored  uint64 // samples accepted
 	Dropped uint64 // samples too old, or a second value for the same time
+	Refused uint64 // samples of senders beyond a limit
 	Series  uint64
 }
 
 // Stats returns the counters.
 func (s *Store) Stats() Stats {
-	return Stats{Stored: s.stored.Load(), Dropped: s.dropped.Load(), Series: s.db.Head().NumSeries()}
+	return Stats{Stored: s.stored.Load(), Dropped: s.dropped.Load(), Refused: s.refused.Load(), Series: s.db.Head().NumSeries()}
 }
 
-// Append stores the samples; they can be queried when it returns. Samples may
-// be up to OutOfOrder late. Those that are older still, and a second value for
+// Append stores samples of our own; they can be queried when it returns, and
+// those who Observe have them. Samples may be up to OutOfOrder late. Those that are older still, and a second value for
 // the same series and time, are dropped and counted: senders repeat
 // themselves. A sample beyond the limits does not keep the others from being
 // stored; the error, matched by ErrSample, then names the first of them.
@@ -115,11 +127,15 @@ func (s *Store) Append(samples []Sample) error {
 	app := s.db.Appender(context.Background())
 	var refused error
 	bad, stored, dropped := 0, uint64(0), uint64(0)
+	kept, watched := samples[:0:0], s.watched()
 	for i := range samples {
 		err := s.append(app, &samples[i])
 		switch {
 		case err == nil:
 			stored++
+			if watched {
+				kept = append(kept, samples[i])
+			}
 		case errors.Is(err, ErrSample):
 			bad++
 			if refused == nil {
@@ -137,6 +153,7 @@ func (s *Store) Append(samples []Sample) error {
 	}
 	s.stored.Add(stored)
 	s.dropped.Add(dropped)
+	s.observed(kept, false)
 	if refused != nil {
 		return fmt.Errorf("%d of %d samples not stored, the first because %w", bad, len(samples), refused)
 	}
@@ -148,15 +165,24 @@ func (s *Store) append(app storage.Appender, m *Sample) error {
 	if err != nil {
 		return err
 	}
-	if s.db.Head().NumSeries() >= MaxSeries {
-		if known, ok := app.(storage.GetRef); ok {
-			if ref, _ := known.GetRef(l, l.Hash()); ref == 0 {
-				return fmt.Errorf("%w: %s would be series %d", ErrSample, l, MaxSeries+1)
-			}
-		}
+	if s.full(app, l, l.Hash()) {
+		return fmt.Errorf("%w: %s would be series %d", ErrSample, l, MaxSeries+1)
 	}
 	_, err = app.Append(0, l, m.At, m.Value)
 	return err
+}
+
+// full reports whether there is no room for the series, which is not there yet.
+func (s *Store) full(app storage.Appender, l labels.Labels, hash uint64) bool {
+	if s.db.Head().NumSeries() < MaxSeries {
+		return false
+	}
+	known, ok := app.(storage.GetRef)
+	if !ok {
+		return true
+	}
+	ref, _ := known.GetRef(l, hash)
+	return ref == 0
 }
 
 func isOld(err error) bool {

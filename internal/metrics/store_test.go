@@ -131,12 +131,12 @@ func TestLateAndRepeatedSamples(t *testing.T) {
 	s := open(t, t.TempDir())
 	appendAll(t, s, head("a", time.Hour, 10))
 	appendAll(t, s,
-		head("a", time.Hour-4*time.Minute, 6),  // late, within the window
-		head("a", time.Hour-10*time.Minute, 4), // too late
+		head("a", time.Hour-24*time.Minute, 6), // late, within the window
+		head("a", time.Hour-40*time.Minute, 4), // too late
 		head("a", time.Hour, 10),               // the same again
 		head("a", time.Hour, 11),               // another value for the same time
 		head("a", time.Hour+time.Second, 12))
-	wantEqual(t, query(t, s, `head_height[30m]`, time.Hour+time.Second), "matrix a[6 10 12]")
+	wantEqual(t, query(t, s, `head_height[50m]`, time.Hour+time.Second), "matrix a[6 10 12]")
 	if st := s.Stats(); st.Dropped != 2 || st.Series != 1 {
 		t.Errorf("stats %+v, want 2 dropped, 1 series", st)
 	}

@@ -69,7 +69,7 @@ func (c *Correlator) Name() string { return "correlate" }
 // merges, as the signals of a duplicate move with it.
 func (c *Correlator) Wants(typ string) bool {
 	switch typ {
-	case signal.TypeOpened, signal.TypeUpdated, signal.TypeAcknowledged, signal.TypeCleared, typeMerged:
+	case signal.TypeOpened, signal.TypeUpdated, signal.TypeAcknowledged, signal.TypeCleared, signal.TypeReleased, typeMerged:
 		return true
 	}
 	return false
@@ -128,17 +128,14 @@ func (c *Correlator) plan(page []eventlog.Event) []*group {
 	open := c.fold.candidates()
 	byNumber := map[int64]*group{}
 	var plan []*group
+	placed := map[string]bool{}
 	for _, e := range page {
 		source, ok := strings.CutPrefix(e.Stream, signal.StreamPrefix)
 		if !ok {
 			continue
 		}
-		b, ok := fact(source, e).Body.(signal.Opened)
-		if !ok {
-			continue
-		}
-		s := asOpened(source, e, b)
-		if seen := c.fold.signals[s.ID]; seen != nil && seen.touched {
+		s, through, ok := c.placeable(source, e)
+		if !ok || placed[s.ID] {
 			continue
 		}
 		d := signal.Correlate(open, s, c.rules)
@@ -156,17 +153,46 @@ func (c *Correlator) plan(page []eventlog.Event) []*group {
 			byNumber[number] = g
 			plan = append(plan, g)
 		}
-		g.members = append(g.members, told(s, e.Offset, d.Reason))
+		placed[s.ID] = true
+		g.members = append(g.members, told(s, through, d.Reason))
 		i := slices.IndexFunc(open, func(k signal.Candidate) bool { return k.Number == number })
 		open[i].LastAt = max(open[i].LastAt, s.OpenedAt)
-		if id := s.GroupIdentity(); id != "" && !slices.Contains(open[i].Groups, id) {
-			open[i].Groups = append(slices.Clip(open[i].Groups), id)
+		for _, id := range []string{s.GroupIdentity(), s.Joint.Identity()} {
+			if id != "" && !slices.Contains(open[i].Groups, id) {
+				open[i].Groups = append(slices.Clip(open[i].Groups), id)
+			}
 		}
 		if c.fold.taken(number)+len(g.members) >= incident.MaxSignals {
 			open = slices.Delete(open, i, i+1) // it is full: the next one declares another
 		}
 	}
 	return plan
+}
+
+// placeable is the signal of an event that may declare or join: one that opens, or one that became worse, more certain or was released, and was never
+// placed; and the offset of the event up to which it is told. Of one that was held back when it opened, an update tells all until now.
+func (c *Correlator) placeable(source string, e eventlog.Event) (s signal.Signal, through int64, ok bool) {
+	switch b := fact(source, e).Body.(type) {
+	case signal.Opened:
+		s = asOpened(source, e, b)
+		seen := c.fold.signals[s.ID]
+		return s, e.Offset, seen == nil || !seen.touched
+	case signal.Updated:
+		seen := c.fold.signals[b.Signal]
+		if seen == nil || seen.touched || seen.loose == nil || seen.grew < e.Offset {
+			return s, 0, false
+		}
+		s = *seen.loose
+		s.Severity, s.Title, s.Reason, s.Finding = b.Severity, b.Title, b.Reason, b.Finding
+		return s, e.Offset, true
+	case signal.Released:
+		seen := c.fold.signals[b.Signal]
+		if seen == nil || seen.touched || seen.loose == nil || seen.clearedAt != 0 {
+			return s, 0, false
+		}
+		return *seen.loose, e.Offset, true
+	}
+	return s, 0, false
 }
 
 // moves brings the signals of incidents that were merged to where they went.

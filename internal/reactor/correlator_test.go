@@ -65,6 +65,47 @@ func TestWhatOneLeavesAlone(t *testing.T) {
 	h.want(1, "real")
 }
 
+// TestHeldUntilConfirmed: what one node alone says waits, what is weak waits for ever, and what becomes worse or more certain is placed then.
+func TestHeldUntilConfirmed(t *testing.T) {
+	h := open(t, t.Context())
+	seen := func(v string, weak bool) func(*signal.Observation) {
+		return func(o *signal.Observation) {
+			o.Finding = signal.Finding{Detector: "reorg", Score: 1e-6, Weak: weak, Verification: v, Seen: []string{"a"}}
+		}
+	}
+	h.send("chains", fire("reorg", on("ethereum"), seen("one_node", false)), fire("lonely", on("bitcoin"), seen("unverifiable", false)),
+		fire("hint", on("solana"), seen("", true)), fire("small", on("base"), sev("SEV5")), fire("brief", on("gnosis"), seen("one_node", false)))
+	h.settle()
+	if n := h.incidents(); n != 0 {
+		t.Fatalf("%d incidents from what nobody confirmed", n)
+	}
+	h.restart()
+	h.now += minute
+	h.send("chains", clear("brief"), fire("reorg", on("ethereum"), seen("confirmed", false)), fire("hint", on("solana"), seen("", true), sev("SEV3")))
+	h.settle()
+	h.want(1, "reorg")
+	if g := h.load(1).Signals[0]; !strings.Contains(g.Correlation, "Declared from a SEV2 signal") || h.load(1).DetectedAt != start {
+		t.Errorf("%+v, detected at %d", g, h.load(1).DetectedAt)
+	}
+	h.restart()
+	h.now += 2 * minute
+	h.send("chains", fire("lonely", on("bitcoin"), seen("waited", false)), fire("small", on("base"), sev("SEV2")))
+	h.settle()
+	h.want(2, "lonely")
+	h.want(3, "small")
+	h.now += 2 * minute
+	h.send("chains", fire("lonely", on("bitcoin"), seen("confirmed", false)), clear("hint"), clear("reorg"))
+	h.restart()
+	h.next = 0 // everything once more
+	h.settle()
+	if n := h.incidents(); n != 3 {
+		t.Errorf("%d incidents, want 3: neither the weak hint nor what ended unconfirmed declares", n)
+	}
+	if g := h.load(1).Signals[0]; g.State != incident.SignalCleared {
+		t.Errorf("an incident is not told that its signal cleared: %+v", g)
+	}
+}
+
 func TestDetachedStaysAway(t *testing.T) {
 	h := open(t, t.Context())
 	h.send("am", fire("a", on("ethereum")), fire("flap", on("ethereum")))

@@ -41,7 +41,7 @@ type known struct {
 	// timeline is kept empty: nothing here needs it.
 	state *incident.State
 
-	groups   map[string]bool // GroupIdentity of what was ever attached
+	groups   map[string]bool // GroupIdentity, and Identity of the Joint, of what was ever attached
 	detached map[string]bool // ids and identities that a person took off
 	lastAt   int64
 	full     bool // it takes no more signals
@@ -71,10 +71,20 @@ func (o outline) open() bool {
 // sighting is what is kept of a signal.
 type sighting struct {
 	identity, group string
-	lastAt          int64 // newest firing that was logged
+	joint           string // Joint.Identity
+	lastAt          int64  // newest firing that was logged
 	clearedAt       int64
 	touched         bool  // was ever attached to any incident
 	room            int64 // the incident that it was last attached to and not taken off from
+	// loose is the signal as it is now, bare, while it was never attached: more certainty or severity may yet place it.
+	loose *signal.Signal
+	grew  int64 // offset of the newest update that made it worse or more certain
+}
+
+// bare is what deciding where a signal belongs needs of it.
+func bare(s signal.Signal) *signal.Signal {
+	s.Labels, s.Links, s.Evidence = nil, nil, nil
+	return &s
 }
 
 func newFold(log Log) *fold {
@@ -158,12 +168,31 @@ func (f *fold) applySignal(source string, e eventlog.Event) {
 	switch b := fact(source, e).Body.(type) {
 	case signal.Opened:
 		s := asOpened(source, e, b)
-		f.signals[s.ID] = &sighting{identity: s.Identity(), group: s.GroupIdentity(), lastAt: e.At}
+		f.signals[s.ID] = &sighting{identity: s.Identity(), group: s.GroupIdentity(), joint: s.Joint.Identity(), lastAt: e.At, loose: bare(s)}
 		f.forgetOld(e.At)
 	case signal.Updated:
 		f.heard(b.Signal, e.At)
+		if s := f.signals[b.Signal]; s != nil && s.loose != nil {
+			next := *s.loose
+			next.Quiet = next.Quiet.After(next.Severity, b.Severity)
+			next.Severity, next.Title, next.Reason, next.Finding, next.LastAt = b.Severity, b.Title, b.Reason, b.Finding, max(next.LastAt, e.At)
+			if signal.Rank(next.Severity) < signal.Rank(s.loose.Severity) || s.loose.Held() && !next.Held() || s.loose.Weak && !next.Weak || s.loose.Quiet != nil && next.Quiet == nil {
+				s.grew = e.Offset
+			}
+			s.loose = &next
+		}
 	case signal.Repeated:
 		f.heard(b.Signal, e.At)
+	case signal.Quieted:
+		if s := f.signals[b.Signal]; s != nil && s.loose != nil {
+			next := *s.loose
+			next.Quiet, s.loose = &b.Quiet, &next
+		}
+	case signal.Released:
+		if s := f.signals[b.Signal]; s != nil && s.loose != nil {
+			next := *s.loose
+			next.Quiet, s.loose, s.grew = nil, &next, e.Offset
+		}
 	case signal.Cleared:
 		if s := f.signals[b.Signal]; s != nil {
 			s.clearedAt = e.At
@@ -233,6 +262,7 @@ func (f *fold) applyIncident(ctx context.Context, number int64, e eventlog.Event
 		r.lastAt = max(r.lastAt, e.At)
 	case incident.SignalDetached:
 		f.sighted(b.Signal).touched = true // also when what attached it is blanked
+		f.sighted(b.Signal).loose = nil
 		if strings.HasPrefix(e.Actor, "person:") {
 			note(&r.detached, b.Signal)
 			note(&r.detached, f.sighted(b.Signal).identity)
@@ -270,11 +300,14 @@ func (f *fold) moved(r *known, before []incident.Signal) {
 			continue
 		}
 		s := f.sighted(g.ID)
-		s.touched, s.room = true, r.Number
+		s.touched, s.room, s.loose = true, r.Number, nil
 		delete(r.detached, g.ID)
 		delete(r.detached, s.identity)
 		if s.group != "" {
 			note(&r.groups, s.group)
+		}
+		if s.joint != "" {
+			note(&r.groups, s.joint)
 		}
 		r.lastAt = max(r.lastAt, s.lastAt, g.OpenedAt)
 	}

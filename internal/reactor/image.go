@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tocsin-ops/tocsin/internal/signal"
 	"github.com/tocsin-ops/tocsin/internal/snapshot"
 )
 
@@ -40,10 +41,14 @@ type imageSignal struct {
 	ID        string `json:"id"`
 	Identity  string `json:"identity,omitempty"`
 	Group     string `json:"group,omitempty"`
+	Joint     string `json:"joint,omitempty"`
 	LastAt    int64  `json:"last_at,omitempty"`
 	ClearedAt int64  `json:"cleared_at,omitempty"`
 	Touched   bool   `json:"touched,omitempty"`
 	Room      int64  `json:"room,omitempty"`
+
+	Loose *signal.Signal `json:"loose,omitempty"`
+	Grew  int64          `json:"grew,omitempty"`
 }
 
 // Image folds what is durable now and writes the fold down: that of the first
@@ -113,7 +118,7 @@ func (f *fold) image() ([]byte, error) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.signals)) {
 		s := f.signals[id]
-		if err := enc.Encode(imageSignal{id, s.identity, s.group, s.lastAt, s.clearedAt, s.touched, s.room}); err != nil {
+		if err := enc.Encode(imageSignal{id, s.identity, s.group, s.joint, s.lastAt, s.clearedAt, s.touched, s.room, s.loose, s.grew}); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +152,7 @@ func parseImage(log Log, image []byte) (*fold, error) {
 		if err := dec.Decode(&s); err != nil {
 			return nil, fmt.Errorf("signal %d of %d: %w", i, h.Signals, err)
 		}
-		f.signals[s.ID] = &sighting{identity: s.Identity, group: s.Group, lastAt: s.LastAt, clearedAt: s.ClearedAt, touched: s.Touched, room: s.Room}
+		f.signals[s.ID] = &sighting{identity: s.Identity, group: s.Group, joint: s.Joint, lastAt: s.LastAt, clearedAt: s.ClearedAt, touched: s.Touched, room: s.Room, loose: s.Loose, grew: s.Grew}
 	}
 	return f, nil
 }

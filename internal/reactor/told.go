@@ -35,11 +35,14 @@ func asOpened(source string, e eventlog.Event, b signal.Opened) signal.Signal {
 // told is what an incident is told of a signal that joins it, which its event
 // at offset opened says.
 func told(s signal.Signal, opened int64, why string) incident.Signal {
+	if s.OutUntil > 0 {
+		why += " This drill pages people for real until it ends."
+	}
 	return incident.Signal{
 		ID: s.ID, Source: s.Source, Kind: s.Kind, Title: signal.Line(s.Title, titleLength), Subject: s.Subject,
 		Severity: incident.Severity(s.Severity), Reason: signal.Text(s.Reason, reasonLength),
 		Chain: signal.Line(s.Chain, nameLength), Component: signal.Line(s.Component, nameLength),
-		State: incident.SignalOpen, Count: 1, OpenedAt: s.OpenedAt, LastAt: s.LastAt, Correlation: why, Through: opened,
+		State: incident.SignalOpen, Count: 1, OpenedAt: s.OpenedAt, LastAt: s.LastAt, Correlation: why, Through: opened, OutUntil: s.OutUntil,
 	}
 }
 

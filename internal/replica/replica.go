@@ -39,7 +39,8 @@ type Drill struct {
 	Name    string  `json:"name"`
 	Since   int64   `json:"since"` // unix ms
 	Speed   float64 `json:"speed"`
-	Done    int     `json:"done"` // per cent
+	Done    int     `json:"done"`          // per cent
+	Out     bool    `json:"out,omitempty"` // people are paged for real
 }
 
 // Options of Peers. DB, Self and Log are required; what is nil is not called.
@@ -57,6 +58,8 @@ type Options struct {
 	Samples func([]chain.Sample)
 	// Drill returns what is played here, nil for nothing.
 	Drill func() *Drill
+	// Rules takes what the replica that evaluates the rules says of them, nil when it says nothing any more.
+	Rules func(said []byte)
 	// StopDrill ends what is played here since a time, because somebody asked
 	// another replica to. It may take some seconds.
 	StopDrill func(ctx context.Context, since int64, by string)
@@ -80,6 +83,8 @@ type Peers struct {
 	members map[string]Member // others
 	gone    map[string]Member // others that were; at most goneMost
 	drills  map[string]Drill  // of others, by replica
+	rules   []byte            // to be told, packed; nil: nothing is evaluated here
+	ruling  string            // the other replica that told of rules last
 }
 
 // Seen is a chain as a replica saw it. Without a view it is one that has ended.
@@ -217,6 +222,8 @@ func (p *Peers) hearAll(all []store.KV) {
 	p.mu.Lock()
 	members := p.members
 	p.members, p.drills = map[string]Member{}, map[string]Drill{}
+	ruling := p.ruling
+	p.ruling = ""
 	was := p.heard
 	p.heard = map[string]Seen{}
 	for name, s := range was {
@@ -238,6 +245,12 @@ func (p *Peers) hearAll(all []store.KV) {
 		}
 	}
 	p.mu.Unlock()
+	p.mu.Lock()
+	mute := ruling != "" && p.ruling == ""
+	p.mu.Unlock()
+	if mute && p.opt.Rules != nil {
+		p.opt.Rules(nil)
+	}
 	p.viewChanged("")
 }
 
@@ -254,6 +267,8 @@ func (p *Peers) hear(op store.Op) {
 	case own:
 	case kind == kindReplica:
 		p.hearMember(name, op)
+	case kind == kindRules:
+		p.hearRules(name, op)
 	case kind == kindDrill:
 		hearInto(p, &p.drills, name, op)
 	case kind == kindPresence:

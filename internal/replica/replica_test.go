@@ -37,6 +37,7 @@ type one struct {
 	samples []chain.Sample
 	views   []string
 	drill   *Drill
+	rules   string
 	stopped string
 	die     func()
 
@@ -55,6 +56,7 @@ func (h *house) start(id string) *one {
 		Collects: o.collects.Load,
 		View:     func(c string) { o.mu.Lock(); o.views = append(o.views, c); o.mu.Unlock() },
 		Samples:  func(l []chain.Sample) { o.mu.Lock(); o.samples = append(o.samples, l...); o.mu.Unlock() },
+		Rules:    func(said []byte) { o.mu.Lock(); o.rules = string(said); o.mu.Unlock() },
 		Drill:    func() *Drill { o.mu.Lock(); defer o.mu.Unlock(); return o.drill },
 		StopDrill: func(_ context.Context, since int64, by string) {
 			o.mu.Lock()
@@ -465,6 +467,54 @@ func TestHealth(t *testing.T) {
 		later(1100 * time.Millisecond)
 		if h := p.Health(); h != (Health{Replica: "a"}) {
 			t.Errorf("well again: %+v", h)
+		}
+	})
+}
+
+func TestRules(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		a, b := h.start("a"), h.start("b")
+		later(time.Second)
+		tell := func(o *one, said string) {
+			t.Helper()
+			var value []byte
+			if said != "" {
+				value = []byte(said)
+			}
+			if err := o.TellRules(value); err != nil {
+				t.Fatal(err)
+			}
+			later(time.Second)
+		}
+		hears := func(o *one, want string) {
+			t.Helper()
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if o.rules != want {
+				t.Errorf("heard %q, want %q", o.rules, want)
+			}
+		}
+		tell(a, `{"n":1}`)
+		hears(b, `{"n":1}`)
+		hears(a, "")
+		c := h.start("c") // hears what was told before
+		later(time.Second)
+		hears(c, `{"n":1}`)
+		tell(b, `{"n":2}`) // the work passes on before the one that had it has said so
+		tell(a, "")
+		hears(c, `{"n":2}`)
+		hears(a, `{"n":2}`)
+		b.die()
+		later(time.Second)
+		hears(a, "")
+		hears(c, "")
+		noise := make([]byte, 0, 1<<20)
+		for i, x := 0, uint32(1); i < 1<<20; i++ {
+			x = x*1664525 + 1013904223
+			noise = append(noise, "0123456789abcdef"[x>>28])
+		}
+		if err := a.TellRules([]byte(`"` + string(noise) + `"`)); err == nil {
+			t.Error("a megabyte was told")
 		}
 	})
 }

@@ -56,6 +56,7 @@ func (p *Peers) tell(ctx context.Context) error {
 	var last struct {
 		told, samples         time.Time
 		self, presence, drill []byte
+		rules                 []byte
 	}
 	tick := time.NewTicker(time.Second) // a drill proceeds without a word
 	defer tick.Stop()
@@ -69,7 +70,7 @@ func (p *Peers) tell(ctx context.Context) error {
 		}
 		aged := now.Sub(last.told) >= age
 		if aged {
-			last.self, last.presence, last.drill = nil, nil, nil
+			last.self, last.presence, last.drill, last.rules = nil, nil, nil, nil
 		}
 		self, _ := json.Marshal(p.Self())
 		if !bytes.Equal(self, last.self) {
@@ -95,7 +96,7 @@ func (p *Peers) tell(ctx context.Context) error {
 			kind  string
 			value []byte
 			last  *[]byte
-		}{{kindPresence, p.encode(), &last.presence}, {kindDrill, p.drillValue(), &last.drill}} {
+		}{{kindPresence, p.encode(), &last.presence}, {kindDrill, p.drillValue(), &last.drill}, {kindRules, p.rulesValue(), &last.rules}} {
 			if bytes.Equal(t.value, *t.last) && (*t.last == nil) == (t.value == nil) {
 				continue
 			}

@@ -17,6 +17,7 @@ const (
 	kindSamples  = "samples"
 	kindPresence = "presence"
 	kindDrill    = "drill"
+	kindRules    = "rules"
 	kindStop     = "stop"
 )
 

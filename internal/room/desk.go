@@ -399,6 +399,7 @@ func (d *desk) judge(ctx context.Context, batch []*call, read bool) (judgement, 
 		for ; applied < len(j.events); applied++ {
 			state = incident.Apply(state, j.events[applied])
 		}
+		c.meta.Drill = c.meta.Drill || state.Drill // whatever is done about a drill is part of it
 		bodies, err := incident.Decide(state, c.command, c.meta)
 		if err != nil || len(bodies) == 0 {
 			c.verdict, c.refused = leaning, err

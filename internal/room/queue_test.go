@@ -277,3 +277,27 @@ func TestMergesDoNotCross(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeHandsOver: the incident that stays learns what the other knew of chains, keeps what it says itself, and a repeated merge tells nothing twice.
+func TestMergeHandsOver(t *testing.T) {
+	h := open(t, memory())
+	a, b := two(h)
+	const ours, theirs = "0xb5c55f76f90cc528b2609109ca14d8d84593590e", "0x88a69b4e698a4b090df6cf5bd7b2d47325ad30a3"
+	for i, address := range []string{ours, theirs} {
+		h.must(a, incident.AddAddress{Chain: "ethereum", Address: address, Kind: "attacker", Label: "seen first"}, newID())
+		if i == 0 {
+			h.must(b, incident.AddAddress{Chain: "ethereum", Address: address, Kind: "ours"}, newID())
+		}
+	}
+	h.must(a, incident.AddTransaction{Chain: "ethereum", Tx: "0xa5fe9d044e4f3e5aa5bc4c0709333cd2190cba0f4e7f16bcf73f49f83e4a5460"}, newID())
+	id := newID()
+	h.must(a, incident.Merge{Into: b}, id)
+	h.must(a, incident.Merge{Into: b}, id)
+	s := h.load(b)
+	if len(s.Addresses) != 2 || s.Addresses[0].Kind != incident.AddressOurs || s.Addresses[1].Address != theirs || s.Addresses[1].Label != "seen first" || len(s.Transactions) != 1 {
+		t.Errorf("%+v %+v", s.Addresses, s.Transactions)
+	}
+	if old := h.load(a); len(old.Addresses) != 2 || len(old.Transactions) != 1 || old.MergedInto != b {
+		t.Errorf("%+v", old.Addresses)
+	}
+}

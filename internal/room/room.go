@@ -189,7 +189,31 @@ func (r *Rooms) mergeAlone(ctx context.Context, number int64, c incident.Merge, 
 		}
 		return Answer{}, err
 	}
+	if err := r.hand(ctx, s, c.Into, m); err != nil {
+		return Answer{}, err
+	}
 	return r.do(ctx, number, c, m)
+}
+
+// hand tells the incident that stays which addresses and transactions the other one knows. What it refuses, as its list is full, stays where
+// it is and can be read there.
+func (r *Rooms) hand(ctx context.Context, s incident.State, into int64, m incident.Meta) error {
+	if len(s.Addresses)+len(s.Transactions) == 0 {
+		return nil
+	}
+	stays, err := r.Load(ctx, into)
+	if err != nil {
+		return err
+	}
+	id := m.ID
+	for _, c := range incident.Missing(stays, s) {
+		m.ID = uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %s %v", id, c.Name(), c)).String() // what was told before a crash is not told again
+		var refused *incident.Refusal
+		if _, err := r.do(ctx, into, c, m); err != nil && !errors.As(err, &refused) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Declare opens a new incident under the next free number.
@@ -282,6 +306,7 @@ func (r *Rooms) redact(ctx context.Context, number int64, c incident.Redact, m i
 	if err != nil {
 		return Answer{}, err
 	}
+	m.Drill = m.Drill || s.Drill
 	bodies, err := incident.Decide(s, c, m)
 	if err != nil {
 		return Answer{}, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -25,6 +26,7 @@ const (
 	MaxLinks      = 16
 	MaxURL        = 1024
 	MaxEvidence   = 32 << 10 // bytes; larger evidence is left out
+	MaxSeen       = 32
 	DroppedLabel  = "tocsin_labels_dropped"
 	mark          = "…"
 )
@@ -46,11 +48,33 @@ func (o Observation) Bounded() Observation {
 		o.Severity = DefaultSeverity
 	}
 	o.Labels = boundLabels(o.Labels)
+	o.Finding = o.bounded()
 	o.Links = boundLinks(o.Links)
 	if len(o.Evidence) > MaxEvidence || len(o.Evidence) > 0 && !json.Valid(o.Evidence) {
 		o.Evidence = nil
 	}
 	return o
+}
+
+func (f Finding) bounded() Finding {
+	f.Detector, f.Verification = Line(f.Detector, MaxWord), Line(f.Verification, MaxWord)
+	if math.IsNaN(f.Score) || f.Score < 0 {
+		f.Score = 0
+	}
+	if math.IsNaN(f.Bound) || f.Bound < 0 {
+		f.Bound = 0
+	}
+	f.Score, f.Bound = min(f.Score, 1), min(f.Bound, 1)
+	if len(f.Seen) > MaxSeen {
+		f.Seen = f.Seen[:MaxSeen]
+	}
+	for i, n := range f.Seen {
+		if short := Line(n, MaxWord); short != n {
+			f.Seen = slices.Clone(f.Seen)
+			f.Seen[i] = short
+		}
+	}
+	return f
 }
 
 func boundLabels(in map[string]string) map[string]string {

@@ -36,7 +36,7 @@ type Candidate struct {
 	Drill      bool
 	Chains     []string
 	Components []string
-	// Groups holds the GroupIdentity of its signals.
+	// Groups holds the GroupIdentity of its signals, and the Identity of their Joint.
 	Groups []string
 	// Detached holds the ID or the Identity of signals that a person took off.
 	Detached []string
@@ -54,13 +54,21 @@ type Decision struct {
 }
 
 // Correlate decides for one signal, on these incidents. Of several that fit,
-// the sender's group wins over the component and that over the chain; then the
+// a grouping rule of ours wins over the sender's group, the sender's group wins over the component and that over the chain; then the
 // incident with the newest signal, then the highest number. It is
 // deterministic and does not depend on the order of the candidates.
 func Correlate(open []Candidate, s Signal, rules Rules) Decision {
 	window := rules.Window
 	if window <= 0 {
 		window = DefaultWindow
+	}
+	switch {
+	case s.Weak:
+		return Decision{None, 0, "A weak finding waits in the review queue."}
+	case s.Quiet != nil:
+		return Decision{None, 0, s.Quiet.Sentence() + "."}
+	case s.Held():
+		return Decision{None, 0, "It is held back until a second node confirms it, or the wait for that is over."}
 	}
 	var best Candidate
 	var bestRank int
@@ -90,15 +98,18 @@ const (
 	byChain = iota + 1
 	byComponent
 	byGroup
+	byRule
 )
 
 func fit(c Candidate, s Signal, window int64) int {
 	switch {
 	case c.Status == "resolved", c.Status == "reviewed", c.MergedInto != 0, c.Drill != s.Drill:
 		return 0
-	case s.OpenedAt-c.LastAt > window:
-		return 0
 	case slices.Contains(c.Detached, s.ID), slices.Contains(c.Detached, s.Identity()):
+		return 0
+	case s.Joint != nil && s.OpenedAt-c.LastAt <= s.within(window) && slices.Contains(c.Groups, s.Joint.Identity()):
+		return byRule
+	case s.OpenedAt-c.LastAt > window:
 		return 0
 	case s.Group != "" && slices.Contains(c.Groups, s.GroupIdentity()):
 		return byGroup
@@ -110,9 +121,19 @@ func fit(c Candidate, s Signal, window int64) int {
 	return 0
 }
 
+// within is how long after an incident's last signal this one joins it by its rule.
+func (s Signal) within(window int64) int64 {
+	if s.Joint != nil && s.Joint.Window > 0 {
+		return s.Joint.Window
+	}
+	return window
+}
+
 func joined(c Candidate, s Signal, rank int, window int64) string {
 	var why string
 	switch rank {
+	case byRule:
+		why, window = fmt.Sprintf("of the rule “%s”: %s", s.Joint.Name, s.Joint.By), s.within(window)
 	case byGroup:
 		why = "its sender put it in the same group as a signal of this incident"
 	case byComponent:

@@ -69,7 +69,8 @@ func begin(source string, r record, o Observation) ([]Body, Verdict) {
 	return []Body{Opened{
 		Signal: signalID(source, o.Key, o.Drill, n, o.At), Key: o.Key, Episode: n, Kind: o.Kind, Subject: o.Subject,
 		Title: o.Title, Reason: o.Reason, Severity: o.Severity, StartsAt: o.StartsAt, Chain: o.Chain, Component: o.Component,
-		Group: o.Group, Labels: o.Labels, Links: o.Links, Evidence: o.Evidence,
+		Group: o.Group, Labels: o.Labels, Links: o.Links, Evidence: o.Evidence, Finding: o.Finding,
+		Quiet: o.Quiet, Joint: o.Joint, OutUntil: o.OutUntil,
 	}}, VerdictOpened
 }
 
@@ -80,8 +81,8 @@ func again(r record, o Observation) ([]Body, Verdict) {
 	due := o.At-r.sig.LastAt >= RepeatEvery
 	start := max(o.StartsAt, r.start)
 	switch {
-	case o.Severity != r.sig.Severity, due && o.Title != r.sig.Title:
-		return []Body{Updated{Signal: r.sig.ID, Key: o.Key, Severity: o.Severity, Title: o.Title, Reason: o.Reason, StartsAt: start}}, VerdictUpdated
+	case o.Severity != r.sig.Severity, o.differs(r.sig.Finding), due && o.Title != r.sig.Title:
+		return []Body{Updated{Signal: r.sig.ID, Key: o.Key, Severity: o.Severity, Title: o.Title, Reason: o.Reason, StartsAt: start, Finding: o.Finding}}, VerdictUpdated
 	case due:
 		b := Repeated{Signal: r.sig.ID, Key: o.Key, StartsAt: start}
 		if o.Reason != r.sig.Reason {

@@ -50,10 +50,14 @@ type Opened struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 	Links     []Link            `json:"links,omitempty"`
 	Evidence  json.RawMessage   `json:"evidence,omitempty"`
+	Quiet     *Quiet            `json:"quiet,omitempty"`
+	Joint     *Joint            `json:"joint,omitempty"`
+	OutUntil  int64             `json:"out_until,omitempty"`
+	Finding
 }
 
-// Updated says that the severity or the title of an open signal changed. All
-// fields are the new values.
+// Updated says that the severity, the title or the certainty of an open signal
+// changed. All fields are the new values.
 type Updated struct {
 	Signal   string `json:"signal"`
 	Key      string `json:"key"`
@@ -61,6 +65,7 @@ type Updated struct {
 	Title    string `json:"title"`
 	Reason   string `json:"reason,omitempty"`
 	StartsAt int64  `json:"starts_at,omitempty"`
+	Finding
 }
 
 // Repeated says that an open signal was sent again.
@@ -167,6 +172,10 @@ func Decode(typ string, ver int, data []byte) (Body, error) {
 		return decode[Cleared](typ, data)
 	case TypeMissed:
 		return decode[Missed](typ, data)
+	case TypeQuieted:
+		return decode[Quieted](typ, data)
+	case TypeReleased:
+		return decode[Released](typ, data)
 	}
 	return Unknown{Name: typ, Data: data}, nil
 }

@@ -77,6 +77,39 @@ type Observation struct {
 	Evidence json.RawMessage
 	// Drill marks an exercise. A drill's keys are apart from the real ones.
 	Drill bool
+	// OutUntil is until when pages about a drill's signal may leave the building, unix ms; 0: never. It is never taken from outside.
+	OutUntil int64
+	// Quiet and Joint are stamped by who makes observations durable; they count
+	// for the firing that opens the signal.
+	Quiet *Quiet
+	Joint *Joint
+	// Finding is what a detector of ours says beyond that; zero for what others sent.
+	Finding
+}
+
+// Finding is what a detector of ours says of its own certainty.
+type Finding struct {
+	// Detector names what found it; feedback and figures go by it.
+	Detector string `json:"detector,omitempty"`
+	// Score is the tail probability of what was seen if all were normal; 0 = a rule without probability.
+	Score float64 `json:"score,omitempty"`
+	// Bound is the tail probability that its detector alarms at as shipped; 0 = it has no threshold.
+	Bound float64 `json:"bound,omitempty"`
+	// Weak findings are for the review queue: they neither declare nor join.
+	Weak bool `json:"weak,omitempty"`
+	// Verification is "" (not needed), confirmed, one_node, unverifiable or
+	// waited. Seen names the nodes that saw it.
+	Verification string   `json:"verification,omitempty"`
+	Seen         []string `json:"seen,omitempty"`
+}
+
+// Held says that the finding declares and joins nothing yet: nobody else has
+// confirmed it, and the wait for that is not over.
+func (f Finding) Held() bool { return f.Verification == "one_node" || f.Verification == "unverifiable" }
+
+// differs says that the certainty changed in a way that people act on: also that one more node shows what is held, as when two of one operator do.
+func (f Finding) differs(g Finding) bool {
+	return f.Weak != g.Weak || f.Verification != g.Verification || f.Held() && len(f.Seen) > len(g.Seen)
 }
 
 // Signal is one episode of one key: from the firing that opened it to the
@@ -116,6 +149,13 @@ type Signal struct {
 	// signal's own stream does not tell; whoever also follows the incidents
 	// fills it in.
 	Incident int64 `json:"incident,omitempty"`
+	// Quiet is why it declares and joins nothing for now; nil for the others.
+	Quiet *Quiet `json:"quiet,omitempty"`
+	// Joint is the grouping rule it fell under when it opened; nil for none.
+	Joint *Joint `json:"joint,omitempty"`
+	// OutUntil is until when pages about it may leave the building although it is of a drill, unix ms; 0: never.
+	OutUntil int64 `json:"out_until,omitempty"`
+	Finding
 }
 
 // IsOpen says that the signal has not been cleared.

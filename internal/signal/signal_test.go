@@ -264,3 +264,26 @@ func TestForeignEvents(t *testing.T) {
 		t.Error("a list is not an opening")
 	}
 }
+
+// TestWhatIsHeldSaysWhoShowsIt: as long as a finding waits for a second voice, one more node that shows it is news, and who is known already is none.
+func TestWhatIsHeldSaysWhoShowsIt(t *testing.T) {
+	say := func(verification, reason string, seen ...string) signal.Observation {
+		return signal.Observation{Key: "k", Firing: true, Severity: "SEV2", Title: "t", Reason: reason, StartsAt: 1000, Finding: signal.Finding{Verification: verification, Seen: seen}}
+	}
+	s, log := deliver([]signal.Observation{say("one_node", "a", "a"), say("one_node", "a again", "a"), say("one_node", "a and b", "a", "b"), say("one_node", "a and b again", "a", "b"),
+		say("confirmed", "all", "a", "b", "c"), say("confirmed", "and d", "a", "b", "c", "d")})
+	var got []string
+	for _, e := range log {
+		if u, ok := e.Body.(signal.Updated); ok {
+			got = append(got, u.Reason)
+		}
+	}
+	if !slices.Equal(got, []string{"a and b", "all"}) {
+		t.Errorf("%q", got)
+	}
+	for sig := range s.All() {
+		if sig.Reason != "all" || len(sig.Seen) != 3 {
+			t.Errorf("%+v", sig)
+		}
+	}
+}

@@ -126,13 +126,15 @@ func Apply(s State, e Event) State {
 			ID: b.Signal, Source: e.Source, Key: b.Key, Episode: b.Episode, Kind: b.Kind, Subject: b.Subject, Title: b.Title,
 			Reason: b.Reason, Severity: b.Severity, Chain: b.Chain, Component: b.Component, Group: b.Group, Labels: b.Labels,
 			Links: b.Links, Evidence: b.Evidence, Drill: e.Drill, State: StateOpen, OpenedAt: e.At, LastAt: e.At,
-			StartsAt: b.StartsAt, Count: 1,
+			StartsAt: b.StartsAt, Count: 1, Finding: b.Finding,
+			Quiet: b.Quiet, Joint: b.Joint, OutUntil: b.OutUntil,
 		}
 		r.start = b.StartsAt
 		return s.put(b.Key, e.Drill, r, e.At)
 	case Updated:
 		return s.amend(b.Key, b.Signal, e, func(r *record) {
-			r.sig.Severity, r.sig.Title, r.sig.Reason = b.Severity, b.Title, b.Reason
+			r.sig.Quiet = r.sig.Quiet.After(r.sig.Severity, b.Severity)
+			r.sig.Severity, r.sig.Title, r.sig.Reason, r.sig.Finding = b.Severity, b.Title, b.Reason, b.Finding
 			r.begins(b.StartsAt)
 			r.sig.LastAt = max(r.sig.LastAt, e.At)
 		})
@@ -154,6 +156,10 @@ func Apply(s State, e Event) State {
 			r.sig.State, r.sig.ClearedAt, r.sig.EndsAt = StateCleared, e.At, b.EndsAt
 			r.reach, r.at = max(r.reach, b.Reach), e.At
 		})
+	case Quieted:
+		return s.amend(b.Key, b.Signal, e, func(r *record) { r.sig.Quiet = &b.Quiet })
+	case Released:
+		return s.amend(b.Key, b.Signal, e, func(r *record) { r.sig.Quiet = nil })
 	case Missed:
 		r, _ := s.get(b.Key, e.Drill)
 		r.reach, r.at = max(r.reach, b.Reach), e.At

@@ -11,11 +11,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tocsin-ops/tocsin/internal/whole"
 )
 
 // ErrUnfit says that a file is no snapshot that may be used here. The error says why.
@@ -68,52 +71,18 @@ func (f File) Write(ctx context.Context, log Log, size int64, body []byte) error
 	return nil
 }
 
-func (f File) write(parts ...[]byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(f.temp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = out.Close()
-			_ = os.Remove(f.temp())
+func (f File) write(parts ...[]byte) error {
+	return whole.Replace(f.Path, func(out io.Writer) error {
+		sum := sha256.New()
+		out = io.MultiWriter(out, sum)
+		for _, p := range parts {
+			if _, err := out.Write(p); err != nil {
+				return err
+			}
 		}
-	}()
-	sum := sha256.New()
-	for _, p := range parts {
-		sum.Write(p)
-		if _, err = out.Write(p); err != nil {
-			return err
-		}
-	}
-	if _, err = out.Write(sum.Sum(nil)); err != nil {
+		_, err := out.Write(sum.Sum(nil))
 		return err
-	}
-	if err = out.Sync(); err != nil {
-		return err
-	}
-	if err = out.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.temp(), f.Path); err != nil {
-		return err
-	}
-	f.syncDir()
-	return nil
-}
-
-func (f File) temp() string { return f.Path + ".new" }
-
-// syncDir makes names durable where directories can be synced; where not, an
-// old name may come back after a power cut, and what it names is checked.
-func (f File) syncDir() {
-	if d, err := os.Open(filepath.Dir(f.Path)); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
+	})
 }
 
 // Read returns the body and of how many events of log it is the fold. The error
@@ -179,12 +148,12 @@ func (h head) fits(ctx context.Context, shape string, log Log) error {
 // file is no error.
 func (f File) Remove() error {
 	var errs []error
-	for _, p := range []string{f.temp(), f.Path} {
+	for _, p := range []string{whole.Temp(f.Path), f.Path} {
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
-	f.syncDir()
+	_ = whole.SyncDirectory(filepath.Dir(f.Path)) // an old name may come back after a power cut; what it names is checked
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove the snapshot: %w; delete it by hand if it must not stay", err)
 	}

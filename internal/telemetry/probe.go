@@ -10,17 +10,33 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/beacon"
 	"github.com/tocsin-ops/tocsin/internal/chain/bitcoin"
+	"github.com/tocsin-ops/tocsin/internal/chain/comet"
 	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 	"github.com/tocsin-ops/tocsin/internal/chain/evm"
+	"github.com/tocsin-ops/tocsin/internal/chain/opstack"
+	"github.com/tocsin-ops/tocsin/internal/chain/solana"
 )
 
 // Probe tries an address and says which chain is there. The error's text is one sentence for the person who typed the address; it holds no
-// password or key. Takes at most about 16 s.
+// password or key. Takes at most about 48 s.
 func Probe(ctx context.Context, address string) (chain.Recognised, error) {
 	r, raw, err := evm.Probe(ctx, address)
 	if err == nil || !spoke(raw) || strings.HasPrefix(strings.TrimSpace(address), "ws") {
 		return r, err
+	}
+	if o, _, err := opstack.Probe(ctx, address); err == nil {
+		return o, nil
+	}
+	if b, _, err := beacon.Probe(ctx, address); err == nil {
+		return b, nil
+	}
+	if c, _, err := comet.Probe(ctx, address); err == nil {
+		return c, nil
+	}
+	if s, _, err := solana.Probe(ctx, address); err == nil {
+		return s, nil
 	}
 	b, braw, berr := bitcoin.Probe(ctx, address)
 	var status *dial.StatusError
@@ -31,7 +47,7 @@ func Probe(ctx context.Context, address string) (chain.Recognised, error) {
 	case errors.As(braw, &status) && status.Status == 401:
 		return b, berr
 	case errors.As(raw, &a) && errors.As(braw, &c) && a.ErrorCode() == -32601 && c.ErrorCode() == -32601:
-		return b, &dial.Refused{Sentence: "It answers JSON-RPC, but it is neither an EVM nor a Bitcoin node."}
+		return b, &dial.Refused{Sentence: "It answers JSON-RPC, but it is no node of a family that is known here (EVM, Bitcoin, CometBFT, Solana, OP Stack)."}
 	}
 	return r, err
 }

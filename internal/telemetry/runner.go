@@ -7,9 +7,13 @@ import (
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/beacon"
 	"github.com/tocsin-ops/tocsin/internal/chain/bitcoin"
+	"github.com/tocsin-ops/tocsin/internal/chain/comet"
 	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 	"github.com/tocsin-ops/tocsin/internal/chain/evm"
+	"github.com/tocsin-ops/tocsin/internal/chain/opstack"
+	"github.com/tocsin-ops/tocsin/internal/chain/solana"
 )
 
 const (
@@ -44,8 +48,8 @@ func newRunner(o Options, c Chain, open []string) *runner {
 		names[i] = n.Name
 	}
 	r := &runner{opt: o, cfg: c, in: make(chan chain.Observation, inbox), done: make(chan struct{}), wake: make(chan struct{}, 1),
-		mon: chain.NewMonitor(chain.Config{Chain: c.Name, Family: c.Family, ChainID: c.ChainID, Nodes: names, Routine: c.Routine,
-			Confirmations: c.Confirmations, Interval: c.Interval.Milliseconds()})}
+		mon: chain.NewMonitor(chain.Config{Chain: c.Name, Family: c.Family, ChainID: c.ChainID, Nodes: names, Operators: c.Voices(), Routine: c.Routine,
+			Confirmations: c.Confirmations, Interval: c.Interval.Milliseconds(), Wait: c.Wait.Milliseconds(), HashPrice: c.HashPrice, OpenDeposits: c.OpenDeposits, Watch: c.Validators})}
 	r.mon.Resume(open)
 	v := r.mon.View(r.now())
 	r.view.Store(&v)
@@ -108,6 +112,14 @@ func (r *runner) collector(n Node, sink func(chain.Observation)) func(context.Co
 		return evm.New(evm.Config{Chain: r.cfg.Name, Node: n.Name, ChainID: r.cfg.ChainID, URL: n.URL, WS: n.WS, Poll: r.cfg.Poll}, sink, r.opt.Log).Run
 	case chain.Bitcoin:
 		return bitcoin.New(bitcoin.Config{Chain: r.cfg.Name, Node: n.Name, ChainID: r.cfg.ChainID, URL: n.URL, Poll: r.cfg.Poll}, sink, r.opt.Log).Run
+	case chain.Solana:
+		return solana.New(solana.Config{Chain: r.cfg.Name, Node: n.Name, ChainID: r.cfg.ChainID, URL: n.URL, Poll: r.cfg.Poll, Validators: r.cfg.Validators}, sink, r.opt.Log).Run
+	case chain.Beacon:
+		return beacon.New(beacon.Config{Chain: r.cfg.Name, Node: n.Name, ChainID: r.cfg.ChainID, URL: n.URL, Poll: r.cfg.Poll}, sink, r.opt.Log).Run
+	case chain.Rollup:
+		return opstack.New(opstack.Config{Chain: r.cfg.Name, Node: n.Name, ChainID: r.cfg.ChainID, URL: n.URL, Poll: r.cfg.Poll, L1: opstack.L1(r.cfg.L1)}, sink, r.opt.Log).Run
+	case chain.Comet:
+		return comet.New(comet.Config{Chain: r.cfg.Name, Node: n.Name, ChainID: r.cfg.ChainID, URL: n.URL, Poll: r.cfg.Poll}, sink, r.opt.Log).Run
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 )
 
 // Chain is one chain to watch.
@@ -25,8 +28,20 @@ type Chain struct {
 	Routine       int           `json:"routine,omitempty" yaml:"routine,omitempty"`             // reorg depth of daily life; 0 = what is known of the network
 	Confirmations int           `json:"confirmations,omitempty" yaml:"confirmations,omitempty"` // smallest number that deposits are credited at; 0 = not known
 	Interval      time.Duration `json:"interval,omitempty" yaml:"interval,omitempty"`           // expected between blocks; 0 = what is known, else learned
+	Wait          time.Duration `json:"wait,omitempty" yaml:"wait,omitempty"`                   // until what no second node confirms is given out as waited; 0 = 2 min
+	HashPrice     float64       `json:"hash_price,omitempty" yaml:"hash_price,omitempty"`       // dollars for one hash per second during a day; 0 = not known
+	OpenDeposits  float64       `json:"open_deposits,omitempty" yaml:"open_deposits,omitempty"` // dollars; 0 = not known
 	Poll          time.Duration `json:"poll,omitempty" yaml:"poll,omitempty"`                   // 0 = the collector's default
+	Validators    []string      `json:"validators,omitempty" yaml:"validators,omitempty"`       // Comet, Solana: watched one by one; consensus address or name; identity
+	L1            L1            `json:"l1,omitzero" yaml:"l1,omitempty"`                        // Rollup: where its batches are posted
 	Manual        bool          `json:"manual,omitempty" yaml:"manual,omitempty"`               // judged in the time of what is injected, shown as of now (drills)
+}
+
+// L1 is the chain below a rollup. Without URL the age of batches is not measured.
+type L1 struct {
+	URL     string `json:"url" yaml:"url"`                             // of an execution node; may hold credentials; write it nowhere but in settings
+	Inbox   string `json:"inbox,omitempty" yaml:"inbox,omitempty"`     // "" = the one the rollup node tells
+	Batcher string `json:"batcher,omitempty" yaml:"batcher,omitempty"` // "" = anybody who sends to the inbox
 }
 
 // Node is one node of a chain. A node without URL has no collector: what it says is injected.
@@ -34,6 +49,45 @@ type Node struct {
 	Name string `json:"name" yaml:"name"`
 	URL  string `json:"url" yaml:"url"`                   // may hold credentials; write it nowhere but in settings
 	WS   string `json:"ws,omitempty" yaml:"ws,omitempty"` // EVM only; "" derives, "none" polls
+	// Operator is who runs it, as somebody said; "" = see Voices. Nodes of one operator confirm nothing for each other.
+	Operator string `json:"operator,omitempty" yaml:"operator,omitempty"`
+}
+
+// MaxOperator is how many bytes the name of an operator may have.
+const MaxOperator = 240
+
+// Voices are who runs the chain's nodes, by the nodes' names: a node's Operator, else that of the first other node whose address tells the same, else
+// what its address tells (the provider, or host and port), else its name. So naming one node never makes two voices of what the addresses call one. It
+// holds no secret.
+func (c Chain) Voices() map[string]string {
+	said := map[string]string{} // by what the address tells
+	for _, n := range c.Nodes {
+		if at := dial.Operator(n.URL); at != "" {
+			said[at] = cmp.Or(said[at], strings.TrimSpace(n.Operator))
+		}
+	}
+	out := map[string]string{}
+	for _, n := range c.Nodes {
+		at := dial.Operator(n.URL)
+		out[n.Name] = cmp.Or(strings.TrimSpace(n.Operator), said[at], at, n.Name)
+	}
+	return out
+}
+
+// Twice names two nodes that have the same address; "" when there are none. A node asked twice confirms nothing.
+func (c Chain) Twice() (a, b string) {
+	seen := map[string]string{}
+	for _, n := range c.Nodes {
+		door := dial.Endpoint(n.URL)
+		if door == "" {
+			continue
+		}
+		if other, double := seen[door]; double {
+			return other, n.Name
+		}
+		seen[door] = n.Name
+	}
+	return "", ""
 }
 
 // Sink takes what the supervisor produces. Calls for one chain come one after the other; calls for different chains may overlap.
@@ -86,13 +140,20 @@ func New(o Options) *Supervisor {
 	return &Supervisor{opt: o, kick: make(chan struct{}, 1), running: map[string]*runner{}, settled: make(chan struct{})}
 }
 
+// families are those that have collectors.
+var families = []chain.Family{chain.EVM, chain.Bitcoin, chain.Comet, chain.Solana, chain.Beacon, chain.Rollup}
+
 // Check tells what is wrong with a chain as a sentence, nil when nothing is.
 func (c Chain) Check() error {
 	switch {
 	case c.Name == "" || strings.ContainsAny(c.Name, "/\n\t\"{}") || len(c.Name) > 64:
 		return fmt.Errorf("a chain needs a name of at most 64 characters without / and quotes")
-	case c.Family != chain.EVM && c.Family != chain.Bitcoin:
-		return fmt.Errorf("chain %s: the family must be evm or bitcoin, not %q", c.Name, c.Family)
+	case !slices.Contains(families, c.Family):
+		return fmt.Errorf("chain %s: the family must be one of %v, not %q", c.Name, families, c.Family)
+	case len(c.Validators) > 64:
+		return fmt.Errorf("chain %s: at most 64 validators are watched one by one", c.Name)
+	case c.L1 != L1{} && c.Family != chain.Rollup:
+		return fmt.Errorf("chain %s: only a rollup (family opstack) names its L1", c.Name)
 	case len(c.Nodes) == 0 || len(c.Nodes) > 32:
 		return fmt.Errorf("chain %s: between 1 and 32 nodes are needed", c.Name)
 	}
@@ -100,6 +161,9 @@ func (c Chain) Check() error {
 	for _, n := range c.Nodes {
 		if n.Name == "" || strings.ContainsAny(n.Name, "/~\n\t\"{}") || len(n.Name) > 64 || seen[n.Name] {
 			return fmt.Errorf("chain %s: every node needs a name of its own, without / and ~", c.Name)
+		}
+		if len(n.Operator) > MaxOperator || strings.ContainsFunc(n.Operator, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+			return fmt.Errorf("chain %s: the operator of node %s is one line of at most %d bytes", c.Name, n.Name, MaxOperator)
 		}
 		seen[n.Name] = true
 	}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -318,7 +319,7 @@ func TestSetRefuses(t *testing.T) {
 	s := New(Options{Sink: &desk{}})
 	for want, c := range map[string][]Chain{
 		"needs a name":      {plain("a/b", "n")},
-		"family must be":    {{Name: "x", Family: "solana", Nodes: []Node{{Name: "n"}}}},
+		"family must be":    {{Name: "x", Family: "fax", Nodes: []Node{{Name: "n"}}}},
 		"between 1 and 32":  {plain("x")},
 		"name of its own":   {plain("x", "n", "n")},
 		"two chains named":  {plain("x", "n"), plain("x", "m")},
@@ -340,7 +341,9 @@ func TestProbe(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			for m, a := range answers {
 				if strings.Contains(string(body[:n]), `"`+m+`"`) {
-					fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":%s}`, a)
+					var q struct{ ID json.RawMessage }
+					_ = json.Unmarshal(body[:n], &q)
+					fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, q.ID, a)
 					return
 				}
 			}
@@ -354,10 +357,12 @@ func TestProbe(t *testing.T) {
 	}
 	evm := serve(map[string]string{"eth_chainId": `"0x89"`, "eth_getBlockByNumber": `{"number":"0x10","hash":"0x1","timestamp":"0x1"}`}, 200)
 	core := serve(map[string]string{"getblockchaininfo": `{"chain":"main","blocks":800000}`}, 404)
+	hub := serve(map[string]string{"status": `{"node_info":{"network":"cosmoshub-4","version":"0.38.9"},"sync_info":{"latest_block_height":"7","latest_block_hash":"` + strings.Repeat("A", 64) + `","latest_block_time":"2026-11-21T03:51:27Z"}}`}, 200)
+	sol := serve(map[string]string{"getGenesisHash": `"EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"`, "getSlot": "7"}, 200)
 	neither := serve(nil, 200)
 	locked := serve(nil, 401)
 	for _, c := range []struct{ address, name, want string }{
-		{evm, "Polygon", ""}, {core, "Bitcoin", ""}, {neither, "", "neither an EVM nor a Bitcoin node"}, {locked, "", "HTTP 401"}, {"ftp://x", "", "must begin with"},
+		{evm, "Polygon", ""}, {core, "Bitcoin", ""}, {hub, "Cosmos Hub", ""}, {sol, "Solana devnet", ""}, {neither, "", "no node of a family that is known here"}, {locked, "", "HTTP 401"}, {"ftp://x", "", "must begin with"},
 	} {
 		r, err := Probe(t.Context(), c.address)
 		if r.Name != c.name || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/tocsin-ops/tocsin/internal/whole"
 	"github.com/tocsin-ops/tocsin/store"
 )
 
@@ -86,7 +87,7 @@ func (b *Directory) Put(ctx context.Context, r io.Reader, limit int64) (d store.
 	// The name, and the names of the directories if they are new, maybe made by
 	// somebody else who has not synced them yet.
 	for _, dir := range []string{inner, filepath.Dir(inner), b.root} {
-		if err = syncDirectory(dir); err != nil {
+		if err = whole.SyncDirectory(dir); err != nil {
 			return d, n, err
 		}
 	}
@@ -154,16 +155,3 @@ func (b *Directory) List(ctx context.Context) iter.Seq2[store.Blob, error] {
 
 // Close implements store.Blobs; there is nothing to release.
 func (b *Directory) Close() error { return nil }
-
-// syncDirectory makes new names in dir survive a loss of power.
-func syncDirectory(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}

@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/tocsin-ops/tocsin/internal/whole"
 	"github.com/tocsin-ops/tocsin/store/internal/ring"
 )
 
@@ -49,7 +50,7 @@ func Open(path string, o Options) (*DB, error) {
 	made := errors.Is(err, fs.ErrNotExist)
 	d, err := open(path, o, false)
 	if err == nil && made {
-		if err = syncDirectory(filepath.Dir(path)); err != nil {
+		if err = whole.SyncDirectory(filepath.Dir(path)); err != nil {
 			d.bolt.Close()
 		}
 	}
@@ -170,17 +171,4 @@ func revision(tx *bbolt.Tx) (int64, error) {
 		return 0, fmt.Errorf("%w (no revision)", ErrDamaged)
 	}
 	return int64(binary.BigEndian.Uint64(rev)), nil
-}
-
-// syncDirectory makes a new name in dir survive a loss of power.
-func syncDirectory(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

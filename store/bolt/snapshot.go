@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tocsin-ops/tocsin/internal/whole"
 )
 
 // ErrBusy is returned by Snapshot when the store never was quiet for as long as
@@ -95,7 +97,7 @@ func snapshot(ctx context.Context, path, dst string, tries, memory int, copied f
 	if err := os.Rename(part.Name(), dst); err != nil {
 		return err
 	}
-	return syncDirectory(filepath.Dir(dst))
+	return whole.SyncDirectory(filepath.Dir(dst))
 }
 
 // attempt copies src over part and tells whether src was quiet meanwhile.

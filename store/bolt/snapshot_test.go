@@ -12,9 +12,9 @@ import (
 	"github.com/tocsin-ops/tocsin/store"
 )
 
-// whole opens a copy, checks every page and that no Txn is there by half, and
+// wholeSnapshot opens a copy, checks every page and that no Txn is there by half, and
 // returns how many keys it has.
-func whole(t *testing.T, path string) int {
+func wholeSnapshot(t *testing.T, path string) int {
 	t.Helper()
 	r, err := OpenReadOnly(path)
 	if err != nil {
@@ -70,7 +70,7 @@ func TestSnapshotOfALiveProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		made++
-		if keys := whole(t, dst); keys < 25*2 {
+		if keys := wholeSnapshot(t, dst); keys < 25*2 {
 			t.Errorf("copy %d has %d keys", i, keys)
 		}
 	}
@@ -83,7 +83,7 @@ func TestSnapshotOfALiveProcess(t *testing.T) {
 	if err := Snapshot(context.Background(), file(dir), dst); err != nil {
 		t.Fatal(err)
 	}
-	whole(t, dst)
+	wholeSnapshot(t, dst)
 }
 
 func TestSnapshotNoticesCommits(t *testing.T) {
@@ -122,7 +122,7 @@ func TestSnapshotNoticesCommits(t *testing.T) {
 			if err := snapshot(context.Background(), file(dir), dst, 4, memory, twice); err != nil || tries != 3 {
 				t.Fatalf("%v after %d tries, want success at the third", err, tries)
 			}
-			if keys := whole(t, dst); keys != 2*n {
+			if keys := wholeSnapshot(t, dst); keys != 2*n {
 				t.Errorf("%d keys, want %d", keys, 2*n)
 			}
 			if info, err := os.Stat(dst); err != nil || info.Mode().Perm() != 0o600 {
@@ -179,7 +179,7 @@ func TestSnapshotWithOneMetaPage(t *testing.T) {
 		if err := Snapshot(context.Background(), file(dir), dst); err != nil {
 			t.Fatal(err)
 		}
-		if keys := whole(t, dst); keys < 6 {
+		if keys := wholeSnapshot(t, dst); keys < 6 {
 			t.Errorf("meta page %d spoiled: %d keys, want those of the last commit but one at least", spoiled, keys)
 		}
 	}

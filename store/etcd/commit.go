@@ -104,6 +104,7 @@ func (d *DB) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error)
 		switch {
 		case err == nil && resp.GetHeader() != nil:
 			d.stale.Store(false)
+			d.saw(resp.Header.Revision)
 			return resp, nil
 		case err == nil:
 			return nil, errAnswer

@@ -50,6 +50,7 @@ type DB struct {
 	tasks   sync.WaitGroup
 	stale   atomic.Bool   // the quorum was silent: AllowStale does not wait for it
 	shown   atomic.Int32  // index of the member that last answered without the quorum
+	seen    atomic.Int64  // revision that this process knows of; what is shown without the quorum is not older if it can
 	telling chan struct{} // held by who writes what was told; guards told
 
 	mu      sync.Mutex

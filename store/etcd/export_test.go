@@ -1,6 +1,11 @@
 package etcd
 
-import "time"
+import (
+	"context"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
 
 // Use makes the member with this index the one in use.
 func (d *DB) Use(i int) {
@@ -44,3 +49,14 @@ func (d *DB) Forget() {
 		m.pass.mu.Unlock()
 	}
 }
+
+// Show is how many keys below key there are for who takes what may be old, and
+// which member said so.
+func (d *DB) Show(ctx context.Context, key string) (n int64, at int, err error) {
+	r, err := d.show(ctx, &pb.RangeRequest{Key: d.key([]byte(key)), CountOnly: true, Serializable: true})
+	return r.GetCount(), int(d.shown.Load()), err
+}
+
+// SetShown makes the member with this index the one that is asked first without
+// the quorum.
+func (d *DB) SetShown(i int) { d.shown.Store(int32(i)) }

@@ -126,7 +126,7 @@ func TestTrouble(t *testing.T) {
 	more := func(n int) { // each writer gets somewhere
 		t.Helper()
 		left := []int{n, n, n}
-		late := time.After(30 * time.Second)
+		late := time.After(patience)
 		for left[0] > 0 || left[1] > 0 || left[2] > 0 {
 			select {
 			case w := <-progress:
@@ -289,10 +289,11 @@ func TestQuorumLost(t *testing.T) {
 	if err := c.Await(1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Commit(t.Context(), put("again", "v")); err != nil {
-		t.Fatalf("with the quorum back: %v", err)
+	// The member may still be left while the first goes out: its answer is open then.
+	if !writeOnce(t, db, "again") {
+		t.Fatal("nothing can be written with the quorum back")
 	}
-	if kv, err := db.Get(stale, []byte("again")); err != nil || string(kv.Value) != "v" {
+	if kv, err := db.Get(stale, []byte("again")); err != nil || string(kv.Value) != "x" {
 		t.Logf("shown a moment ago: %q, %v", kv.Value, err)
 	}
 }

@@ -20,11 +20,11 @@ import (
 )
 
 // The member in use is asked every probeEvery; when it gives no answer for
-// probeWithin while another does, it is left. Together they bound how long a
-// dead member is held on to.
+// probeWithin, nor for another probeEvery once another member has answered, it
+// is left. Together they bound how long a dead member is held on to.
 const (
 	probeEvery  = 500 * time.Millisecond
-	probeWithin = 1500 * time.Millisecond
+	probeWithin = time.Second
 )
 
 // greetEvery is how old the pass of a member that has just started may be.
@@ -223,7 +223,9 @@ func (d *DB) unreachable(ctx context.Context, why []error) error {
 }
 
 // watchOver leaves a member that is silent while another is not: one that is
-// stopped, cut off, or has lost its leader.
+// stopped, cut off, or has lost its leader. It is asked again after the other
+// has answered, because a quorum that was lost may be back since it was asked
+// first, and to leave it fails every Commit under way on it.
 func (d *DB) watchOver() {
 	ask := func(m *member, within time.Duration) (*grpc.ClientConn, error) {
 		ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(d.ctx), within)
@@ -245,6 +247,9 @@ func (d *DB) watchOver() {
 		for i := 1; i < len(d.members); i++ {
 			to := (at + i) % len(d.members)
 			if _, err := ask(d.members[to], probeEvery); err == nil {
+				if _, err := ask(d.members[at], probeEvery); err == nil {
+					break
+				}
 				d.use(at, to)
 				if conn != nil {
 					d.members[at].cut(conn)

@@ -25,6 +25,7 @@ const retryPause = 50 * time.Millisecond
 const (
 	showOthers = 50 * time.Millisecond // of the member asked first
 	showAgain  = 100 * time.Millisecond
+	showBehind = 250 * time.Millisecond // of an answer that others may know better
 	showWithin = 2 * time.Second
 )
 
@@ -62,10 +63,22 @@ func (d *DB) read(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, e
 	return d.show(ctx, r)
 }
 
+// saw notes that this process knows of what was durable at rev.
+func (d *DB) saw(rev int64) {
+	for {
+		seen := d.seen.Load()
+		if rev <= seen || d.seen.CompareAndSwap(seen, rev) {
+			return
+		}
+	}
+}
+
 // show answers r, which is serializable, from the member that answered the last
-// one; when that says nothing at once, from whichever does first. None of this
-// depends on the member in use, which those who need the quorum change. No
-// answer within showWithin is an error: then nobody has one.
+// one; when that says nothing at once, from whichever does first. A member that
+// has just come back may not have what this process knows of: its answer is taken
+// only when no other gives a newer one within showBehind, and from then on at
+// once. None of this depends on the member in use, which those who need the
+// quorum change. No answer within showWithin is an error: then nobody has one.
 func (d *DB) show(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	if d.isClosed() {
 		return nil, store.ErrClosed
@@ -101,13 +114,30 @@ func (d *DB) show(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, e
 		ask(at, pause)
 	}
 	var newest error
+	var behind *answer
+	var settled <-chan time.Time // runs from the first answer that is behind
+	take := func(a *answer) (*pb.RangeResponse, error) {
+		d.shown.Store(int32(a.at))
+		return a.resp, nil
+	}
+	seen := d.seen.Load()
 	for {
 		select {
 		case a := <-answers:
 			switch {
+			case a.err == nil && a.resp.Header.Revision >= seen:
+				d.saw(a.resp.Header.Revision)
+				return take(&a)
 			case a.err == nil:
-				d.shown.Store(int32(a.at))
-				return a.resp, nil
+				if behind == nil {
+					timer := time.NewTimer(showBehind)
+					defer timer.Stop()
+					settled = timer.C
+				}
+				if behind == nil || a.resp.Header.Revision > behind.resp.Header.Revision {
+					behind = &a
+				}
+				continue
 			case within.Err() != nil:
 			case !d.fleeting(a.err) && !unknown(a.err):
 				return nil, d.explain(a.err)
@@ -116,10 +146,16 @@ func (d *DB) show(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, e
 				ask(a.at, showAgain)
 				continue
 			}
+		case <-settled:
+			d.seen.CompareAndSwap(seen, behind.resp.Header.Revision)
+			return take(behind)
 		case <-within.Done():
 		}
-		if ctx.Err() == nil && d.isClosed() {
+		switch {
+		case ctx.Err() == nil && d.isClosed():
 			return nil, store.ErrClosed
+		case ctx.Err() == nil && behind != nil:
+			return take(behind)
 		}
 		return nil, d.because(ctx, within, newest)
 	}
@@ -152,6 +188,7 @@ func (d *DB) ask(ctx context.Context, r *pb.RangeRequest, patience time.Duration
 			if !r.Serializable {
 				d.stale.Store(false)
 			}
+			d.saw(resp.Header.Revision)
 			return resp, nil
 		case err == nil:
 			return nil, errAnswer

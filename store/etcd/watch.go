@@ -115,6 +115,7 @@ func (w *watch) stream(ctx context.Context, conn *grpc.ClientConn) error {
 		}
 		rev := events[0].Kv.ModRevision
 		w.next = rev + 1
+		w.db.saw(rev)
 		return ctx.Err() == nil && w.yield(rev, events)
 	}
 	for {

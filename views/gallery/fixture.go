@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"time"
 
 	"github.com/a-h/templ"
@@ -51,10 +52,10 @@ func Pages() map[string]templ.Component {
 	heldBase.Held = wallHeld.Held
 	public := statusPage(statusBusy())
 	public.Live = true
-	return map[string]templ.Component{
+	all := map[string]templ.Component{
 		"board-first":    views.BoardView(views.BoardPage{Base: quiet, Setup: setup(false)}),
 		"board-calm":     views.BoardView(views.BoardPage{Base: quiet, Chains: chains(6, false), Recent: recent()}),
-		"board-busy":     views.BoardView(views.BoardPage{Base: base("Board", "board", "board", "chains"), Setup: setup(true), Incidents: views.BoardIncidents{Rows: rows(3)}, Signals: views.BoardSignals{Signals: looseSignals(), More: 3}, Chains: chains(6, true), Recent: recent()}),
+		"board-busy":     views.BoardView(views.BoardPage{Base: base("Board", "board", "board", "chains"), Setup: setup(true), Incidents: views.BoardIncidents{Rows: rows(3)}, Signals: views.BoardSignals{Signals: looseSignals(), More: 3, Silence: views.Silence{Windows: 1, Until: in(2 * h), Signals: 3, Snoozed: 1, Next: "Validator rotation", NextAt: in(9 * h)}}, Chains: chains(6, true), Recent: recent()}),
 		"board-overflow": views.BoardView(views.BoardPage{Base: base("Board", "board", "board", "chains"), Incidents: views.BoardIncidents{Rows: rows(12)}, Chains: chains(40, true)}),
 		"wall-calm":      views.WallView(wallPage(views.WallIncident{}, views.WallOthers{}, 6)),
 		"wall-calm-3":    views.WallView(wallPage(views.WallIncident{}, views.WallOthers{}, 3)),
@@ -84,11 +85,21 @@ func Pages() map[string]templ.Component {
 		"chains-none":    views.ChainsView(chainsPage(false)),
 		"people":         views.PeopleView(peoplePage()),
 		"me":             views.MeView(mePage()),
+		"reach":          views.ReachView(reachPage()),
+		"reach-empty":    views.ReachView(reachEmpty()),
+		"reach-overflow": views.ReachView(reachLong()),
 		"signin":         views.SignInView(signInPage()),
 		"link":           views.LinkView(linkPage(false)),
 		"link-dead":      views.LinkView(linkPage(true)),
 		"tokens":         views.TokensView(tokensPage()),
 		"sources":        views.SourcesView(sourcesPage()),
+		"sources-empty":  views.SourcesView(views.SourcesPage{Base: base("Sources", "sources"), Kinds: sourcesPage().Kinds}),
+		"detectors":      views.DetectorsView(detectorsPage()),
+		"detectors-none": views.DetectorsView(views.DetectorsPage{Base: base("Detectors", "detectors")}),
+		"wallets":        views.WalletsView(walletsPage()),
+		"wallets-many":   views.WalletsView(manyWallets()),
+		"wallets-none":   views.WalletsView(views.WalletsPage{Base: base("Wallets", "wallets"), Around: "ethereum/" + thief, Hops: 2, Wallet: &views.Wallet{Chain: "ethereum", ChainName: "Ethereum", Address: thief}}),
+		"signal":         views.SignalView(signalPage()),
 		"log":            views.LogView(logPage()),
 		"drills":         views.DrillsView(drillsPage()),
 		"error":          views.ErrorView(errorPage()),
@@ -98,4 +109,12 @@ func Pages() map[string]templ.Component {
 		"status-busy":    views.StatusView(public),
 		"status-empty":   views.StatusView(statusPage(views.StatusBody{Sentence: "Everything works", At: now})),
 	}
+	maps.Copy(all, awayPages())
+	maps.Copy(all, pagingPages())
+	maps.Copy(all, onCallPages())
+	maps.Copy(all, pastPages())
+	maps.Copy(all, upkeepPages())
+	maps.Copy(all, impactPages())
+	maps.Copy(all, policyPages())
+	return all
 }

@@ -55,7 +55,7 @@ func chains(n int, trouble bool) views.Chains {
 				{Label: "finalized lag", Value: "64", Unit: "blocks", At: now - 4000},
 			},
 			Nodes: []views.Node{
-				{Name: "eu-1", State: "up", Head: head, SeenAt: now - 2000, StaleMs: 30_000, Peers: 48, Client: "geth 1.17.8"},
+				{Name: "eu-1", State: "up", Head: head, SeenAt: now - 2000, StaleMs: 30_000, Peers: 48, Client: "geth 1.17.8", Networks: "41 peer networks"},
 				{Name: "us-2", State: "up", Head: head, SeenAt: now - 3000, StaleMs: 30_000, Peers: 31, Client: "nethermind 1.36"},
 			},
 		}
@@ -89,6 +89,12 @@ func chainsPage(some bool) views.ChainsPage {
 	p := views.ChainsPage{Base: base("Chains", "chains", "chains")}
 	if some {
 		p.Chains = chains(6, true)
+		c := &p.Chains.Chains[0]
+		c.Voices = fmt.Sprintf("%d nodes, 1 operator: nothing can be confirmed.", len(c.Nodes))
+		for i := range c.Nodes {
+			c.Nodes[i].Operator = "alchemy.com"
+		}
+		p.Operators = []views.Operators{{ID: c.ID, Name: c.Name, Nodes: []views.Operator{{Node: "eth-mainnet.g.alchemy.com", Is: "alchemy.com"}, {Node: "10.0.4.7:8546", Said: "Own, Frankfurt", Is: "Own, Frankfurt"}}}}
 		p.Form = views.ChainForm{URLs: []string{"ws://10.0.4.7:8546"}, Result: &views.ChainTest{OK: true, Chain: "Ethereum mainnet", ChainID: "1", Family: "evm", Client: "geth 1.17.8", Head: 15259101, HeadAt: now, Says: "This is Ethereum mainnet. The node is in sync and offers newHeads over its websocket."}}
 	} else {
 		p.Form = views.ChainForm{URLs: []string{"http://10.0.4.7:9000"}, Problem: "Nothing was saved: the address answers, but not as a node.", Result: &views.ChainTest{Says: "The address answers with a web page (HTTP 200, text/html), not with JSON-RPC. Give the RPC port of the node, often 8545 or 8546."}}

@@ -25,6 +25,7 @@ func peoplePage() views.PeoplePage {
 
 func mePage() views.MePage {
 	return views.MePage{Base: base("My account", "me"), Name: "Ana Ruiz", CodesLeft: 8, NewCodes: []string{"7qk2-m4xw-9rtd", "h3vn-c8pz-2sfy", "w6jb-t5mk-q7xe", "d9ra-y2hu-4ncg"},
+		Link:     &views.OwnLink{URL: "https://tocsin.meridian.example/join/join_1Ye9xaE31tNxiPsmBhcPwEsglkaGY9ESuEElXNnc96XCjDcMiUcCoI", Until: in(15 * m)},
 		Passkeys: []views.Passkey{{ID: "p1", Name: "MacBook, Touch ID", AddedAt: ago(90 * 24 * h), UsedAt: ago(5 * h)}, {ID: "p2", Name: "Yubikey 5C", AddedAt: ago(89 * 24 * h)}},
 		Sessions: []views.Session{{ID: "s1", Agent: "Chromium on Linux", Address: "10.2.0.14", SinceAt: ago(5 * h), SeenAt: ago(5 * s), Current: true}, {ID: "s2", Agent: "Safari on iPhone", Address: "2001:db8::7:1", SinceAt: ago(50 * h), SeenAt: ago(7 * h)}}}
 }
@@ -61,7 +62,12 @@ route:
   group_by: [alertname, chain, component]`
 
 func sourcesPage() views.SourcesPage {
-	return views.SourcesPage{Base: base("Sources", "sources"), BaseURL: "https://tocsin.meridian.example",
+	return views.SourcesPage{Watchdog: views.Watchdog{Replica: "fra-1", Beats: []views.BeatRow{
+		{Name: "other-site", Host: "tocsin-2.meridian.example", Every: "30 s", Outcome: "taken", Since: ago(26 * h), TakenAt: ago(12 * s)},
+		{Name: "outside", Host: "hc-ping.com", Every: "60 s", Outcome: "not taken", Since: ago(4 * m), TakenAt: ago(5 * m), Why: "Nobody took the heartbeat: hc-ping.com answered 503."},
+		{Name: "a name that somebody typed in a hurry and never came back to", Host: "heartbeats.of-a-very-long-name.monitoring.meridian.example:8443", Every: "60 min", Outcome: "held back", Since: ago(2 * m), TakenAt: ago(62 * m), Why: "The pages do not follow the log: 1041 of 1042 events for 1m12s."},
+		{Name: "new", Host: "cron.example", Every: "5 s"}}},
+		Base: base("Sources", "sources"), BaseURL: "https://tocsin.meridian.example",
 		New:     &views.NewSource{Name: "Alertmanager eu-1", Kind: "alertmanager", Key: "am_8xJq2mTQeE0m3u6Zb1n4Yc7pLr", URL: "https://tocsin.meridian.example/api/v1/intake/alertmanager/am_8xJq2m", Snippets: []views.Snippet{{Title: "alertmanager.yml", Text: alertmanager}, {Title: "try it", Text: "curl -sS -X POST -H 'Content-Type: application/json' -d @alert.json https://tocsin.meridian.example/api/v1/intake/alertmanager/am_8xJq2m"}}},
 		Kinds:   []views.Choice{{Value: "alertmanager", Text: "Prometheus Alertmanager", Hint: "webhook, version 4"}, {Value: "pagerduty", Text: "PagerDuty Events v2", Hint: "what sends to PagerDuty today: change the host, keep the rest"}, {Value: "generic", Text: "Plain JSON", Hint: "a script or anything that can POST"}},
 		Sources: []views.SourceRow{{ID: "am1", Name: "Alertmanager eu-1", Kind: "alertmanager", At: ago(800 * h), LastAt: ago(20 * s), Count: 184_221, Open: 3}, {ID: "pd1", Name: "Legacy monitors", Kind: "pagerduty", At: ago(800 * h), LastAt: ago(60 * h), Count: 912, Refused: 14}, {ID: "x", Name: "old script", Kind: "generic", At: ago(2000 * h), Revoked: ago(300 * h)}}}
@@ -89,7 +95,7 @@ func logPage() views.LogPage {
 
 func drillsPage() views.DrillsPage {
 	speeds := []views.Choice{{Value: "1", Text: "1 ×"}, {Value: "10", Text: "10 ×", On: true}, {Value: "60", Text: "60 ×"}}
-	return views.DrillsPage{Base: base("Drills", "drills"), Running: &views.Running{ID: "d1", Name: "Nomad bridge, 1 August 2022", Since: ago(4 * m), Speed: "10 times real speed", Incident: 44, Done: 38},
+	return views.DrillsPage{Base: base("Drills", "drills"), Running: &views.Running{ID: "d1", Name: "Nomad bridge, 1 August 2022", Since: ago(4 * m), Speed: "10 times real speed", Incident: 44, Done: 38, Out: true}, MayPage: true,
 		Scenarios: []views.Scenario{
 			{Key: "nomad", Name: "Nomad bridge, 1 August 2022", Text: "A bridge accepts any message as proven. The first withdrawals come in one block; after public chatter a crowd takes the rest. The value is all in how fast somebody may pause.", LengthMs: (2*h + 32*m).Milliseconds(), Speeds: speeds, Figures: []views.Figure{{Label: "taken", Value: "$159.6 M"}, {Label: "withdrawals", Value: "382"}, {Label: "first alert possible", Value: "+12 s"}}},
 			{Key: "polygon", Name: "Polygon PoS, 22 February 2023", Text: "157 blocks are replaced while explorers and many providers stay on the losing side for more than two hours. Whose head do you believe, and what do you do with deposits credited in between?", LengthMs: (40 * m).Milliseconds(), Speeds: speeds, Figures: []views.Figure{{Label: "depth", Value: "157"}, {Label: "ordinary", Value: "≤ 32"}, {Label: "history", Value: "5.2 min"}}},

@@ -11,7 +11,7 @@ import (
 const nomad = "Nomad bridge: outflow 5.4 % of TVL in 5 minutes"
 
 func strip() views.Strip {
-	return views.Strip{Number: 42, Title: nomad, Severity: "SEV1", Status: "mitigating", ImpactAt: ago(41*m + 7*s), DetectedAt: ago(40*m + 55*s), DeclaredAt: ago(38 * m), Commander: "Ana Ruiz", Deputy: "Li Wei", Vacant: []string{"scribe", "decision maker"}, Trend: "worse", TrendText: "outflow per minute rising since 22:05"}
+	return views.Strip{Number: 42, Title: nomad, Severity: "SEV1", Status: "mitigating", Score: "86+", Cost: "$2,000", Assumed: true, ImpactAt: ago(41*m + 7*s), DetectedAt: ago(40*m + 55*s), DeclaredAt: ago(38 * m), Commander: "Ana Ruiz", Deputy: "Li Wei", Vacant: []string{"scribe", "decision maker"}, Trend: "worse", TrendText: "outflow per minute rising since 22:05"}
 }
 
 func act(label, command string, args map[string]any) views.Action {
@@ -20,6 +20,9 @@ func act(label, command string, args map[string]any) views.Action {
 
 func entries() []views.Entry {
 	e := []views.Entry{
+		{At: ago(40*m + 58*s), Actor: "Tocsin", ActorKind: "system", Kind: "paging", Text: "step 1 pages Ana Ruiz (on call in Secondary)"},
+		{At: ago(40*m + 57*s), Actor: "Tocsin", ActorKind: "system", Kind: "paging", Text: "page to Ana Ruiz: sent by push to Pixel 8"},
+		{At: ago(40*m + 56*s), Actor: "Ana Ruiz", ActorKind: "person", Handle: "ana", Kind: "paging", Text: "Ana Ruiz has it; paging stops"},
 		{At: ago(40*m + 55*s), Actor: "Tocsin", ActorKind: "system", Kind: "signal", Text: "Outflow of the bridge is 31 times its band: 100 WBTC withdrawn in block 15 259 101, no matching deposit.", Actions: []views.Action{act("Detach", "detach_signal", map[string]any{"signal": "detect-19ac"})}},
 		{At: ago(38 * m), Actor: "Tocsin", ActorKind: "system", Kind: "declared", Text: "Declared from signal detect-19ac.", Reason: "Net outflow above 5 % of TVL in 5 minutes is SEV2 until a person says otherwise."},
 		{At: ago(37*m + 41*s), Actor: "Ana Ruiz", ActorKind: "person", Handle: "ana", Kind: "role", Text: "Ana Ruiz is commander."},
@@ -34,6 +37,8 @@ func entries() []views.Entry {
 		{At: ago(24*m + 5*s), Actor: "Priya Nair", ActorKind: "person", Handle: "priya", Role: "comms", Kind: "update", Audience: "public", Text: "Deposits and withdrawals of assets bridged over Nomad are paused. Other balances are not affected. Next update by 22:20 UTC."},
 		{At: ago(16 * m), Actor: "Sam Oduya", ActorKind: "person", Handle: "sam", Role: "operations", Kind: "link", Text: "Nomad bridge on Etherscan", Link: &views.Link{Text: "0x88a69b4e698a4b090df6cf5bd7b2d47325ad30a3", URL: "https://etherscan.io/address/0x88a69b4e698a4b090df6cf5bd7b2d47325ad30a3"}},
 		{At: ago(9 * m), Actor: "Li Wei", ActorKind: "person", Handle: "li", Role: "deputy", Kind: "note", Text: "Copies of the first transaction with only the recipient changed. Over 200 withdrawals of exactly 202,440.725413 USDC. This is a crowd now, not one attacker."},
+		{At: ago(7*m + 3*s), WrittenAt: ago(19*m + 40*s), Actor: "Sam Oduya", ActorKind: "person", Handle: "sam", Role: "operations", Kind: "note", Text: "Written on the train, no network: custodian desk answers on the second number only, +41 44 555 01 99. They need the list of addresses by mail."},
+		{At: ago(7*m + 2*s), WrittenAt: ago(26 * time.Hour), Actor: "Sam Oduya", ActorKind: "person", Handle: "sam", Role: "operations", Kind: "note", Text: "Nomad's upgrade of 21 June is announced for tonight; nobody on our side has read the diff."},
 		{At: ago(6*m + 20*s), Actor: "Jonas Berg", ActorKind: "person", Handle: "jonas", Kind: "note", Redacted: &views.Redacted{By: "Ana Ruiz", At: ago(5 * m), Reason: "contained a customer's name"}},
 		{At: ago(2*m + 9*s), Actor: "Tocsin", ActorKind: "system", Kind: "signal", Text: "Outflow again outside its band: 3.4 M$ a minute, rising."},
 		{At: ago(48 * s), Actor: "Ana Ruiz", ActorKind: "person", Handle: "ana", Role: "commander", Kind: "decision", Text: "Nomad confirms they cannot pause in time. We tell institutional clients now and stop waiting for their statement."},
@@ -149,15 +154,34 @@ func heldRoom() views.IncidentPage {
 func roomPage() views.IncidentPage {
 	b := base("#42 "+nomad, "incidents", "incident/42", "chains")
 	return views.IncidentPage{
-		Base: b, Incident: 42, Strip: strip(), Waiting: waiting(), Timeline: views.Timeline{Incident: 42, Entries: entries()},
+		Base: b, Incident: 42, Strip: strip(), Impact: impacts(), Waiting: waiting(), Timeline: views.Timeline{Incident: 42, Entries: entries()},
 		Facts: views.Facts{Number: 42, Summary: "Anybody can withdraw from the Nomad bridge by copying a transaction: the zero root counts as proven since the upgrade of 21 June. We hold 4.1 M$ of nomad-wrapped assets for clients.", Components: []string{"Deposits", "Withdrawals"}, Chains: []string{"Ethereum", "Moonbeam", "Evmos"}, ImpactAt: ago(41*m + 7*s), DetectedAt: ago(40*m + 55*s), DeclaredAt: ago(38 * m),
 			Decisions: []views.Statement{{At: ago(48 * s), By: "Ana Ruiz", Text: "We tell institutional clients now and stop waiting for their statement."}, {At: ago(31 * m), By: "Ana Ruiz", Text: "We stop crediting deposits from Nomad on Moonbeam and Evmos now."}}},
 		Charts:  views.Charts{Charts: []views.Chart{{ID: "nomad-outflow", Title: "Outflow per minute", Unit: "M$", Of: "nomad bridge, 2 nodes", Last: "3.4", LastAt: ago(20 * s), StaleMs: 60_000, Low: 0, High: 0.5, Alt: "Outflow rose from 0.2 to 3.4 M$ a minute"}, {ID: "ethereum-fee", Title: "Base fee", Unit: "gwei", Of: "Ethereum, eu-1", Last: "23.4", LastAt: ago(8 * s), StaleMs: 60_000, Low: 10, High: 30}}},
 		Chains:  []views.Chain{chains(1, false).Chains[0], chains(8, true).Chains[7]},
-		Signals: roomSignals(), Tasks: taskList(), Roles: roles(), Comms: comms(), Presence: present(5), Commands: hints(),
+		Signals: roomSignals(), Tasks: taskList(), Roles: roles(), Comms: comms(), Presence: present(5), Commands: hints(), Addresses: addresses(),
 		Links:  views.Links{Number: 42, Links: []views.Link{{Text: "Nomad bridge on Etherscan", URL: "https://etherscan.io/address/0x88a6"}, {Text: "Call", URL: "https://meet.example/nomad"}, {Text: "not an address", URL: "javascript:alert(1)"}}},
 		People: []views.Candidate{{Handle: "ana", Name: "Ana Ruiz"}, {Handle: "li", Name: "Li Wei"}, {Handle: "sam", Name: "Sam Oduya"}, {Handle: "priya", Name: "Priya Nair"}, {Handle: "jonas", Name: "Jonas Berg"}},
-		Mine:   []views.Action{{Label: "I have it", Command: "assign_role", Args: map[string]any{"role": "commander", "person": "@me"}, Tone: "main"}, {Label: "Not me", Command: "add_note", Args: map[string]any{"text": "I cannot take it."}}},
+	}
+}
+
+func addresses() views.Addresses {
+	off := func(id string) *views.Action {
+		undo := act("Put back", "add_address", map[string]any{"chain": "ethereum", "address": "0x88a69b4e698a4b090df6cf5bd7b2d47325ad30a3", "kind": "bridge"})
+		a := act("Take off", "remove_address", map[string]any{"address": id})
+		a.Undo = &undo
+		return &a
+	}
+	return views.Addresses{Number: 42,
+		Addresses: []views.Address{
+			{ID: "A1", Chain: "ethereum", ChainName: "Ethereum", Address: "0x88a69b4e698a4b090df6cf5bd7b2d47325ad30a3", Kind: "bridge", Label: "Nomad ERC20 bridge", Remove: off("A1")},
+			{ID: "A2", Chain: "ethereum", ChainName: "Ethereum", Address: "0xb5c55f76f90cc528b2609109ca14d8d84593590e", Kind: "attacker", Label: "largest of the first hour, 45.7 M$", Remove: off("A2")},
+			{ID: "A4", Chain: "ethereum", ChainName: "Ethereum", Address: "0x2faf487a4414fe77e2327f0bf4ae2a264a776ad2", Kind: "exchange", Remove: off("A4")},
+			{ID: "A5", Chain: "moonbeam", ChainName: "Moonbeam", Address: "0x3c0de9d2a5c4c2f6d8c3e1a4a1e0f2b3c4d5e6f7", Kind: "ours", Label: "custody, deposits", Remove: off("A5")},
+			{ID: "A6", Chain: "bitcoin", ChainName: "Bitcoin", Address: "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", Kind: "other", Remove: off("A6")},
+		},
+		Transactions: []views.Transaction{{ID: "X1", ChainName: "Ethereum", Tx: "0xa5fe9d044e4f3e5aa5bc4c0709333cd2190cba0f4e7f16bcf73f49f83e4a5460", Note: "first withdrawal", Remove: off("X1")}},
+		Suggested:    []views.Suggestion{{ChainName: "Ethereum", Address: "0x56d8b635a7c88fd1104d23d632af40c1c3aac4e3", Add: act("Add", "add_address", map[string]any{"chain": "ethereum", "address": "0x56d8b635a7c88fd1104d23d632af40c1c3aac4e3", "kind": "other"})}},
 	}
 }
 
@@ -167,6 +191,7 @@ func newRoom() views.IncidentPage {
 	p.Facts = views.Facts{Number: 43, Chains: []string{"Polygon PoS"}, DeclaredAt: ago(8 * s)}
 	p.Timeline.Entries = entries()[:2]
 	p.Waiting, p.Tasks, p.Links, p.Charts = views.Waiting{}, views.Tasks{}, views.Links{}, views.Charts{}
+	p.Addresses = views.Addresses{Number: 43}
 	p.Signals, p.Chains = views.RoomSignals{Number: 43}, chains(6, true).Chains[2:3]
 	p.Comms = views.Comms{Number: 43, Lines: []views.AudienceLine{{Audience: "public"}, {Audience: "internal"}}}
 	for i := range p.Roles.Roles {
@@ -205,7 +230,7 @@ func resolvedRoom() views.IncidentPage {
 func mergedRoom() views.IncidentPage {
 	p := newRoom()
 	p.Strip.MergedInto, p.Strip.ResolvedAt, p.Strip.Vacant = 42, ago(4*s), nil
-	p.Waiting, p.Mine, p.Facts.Moved = views.Waiting{}, nil, true
+	p.Waiting, p.Facts.Moved = views.Waiting{}, true
 	for i := range p.Roles.Roles {
 		p.Roles.Roles[i].Take = nil
 	}

@@ -78,8 +78,12 @@ func (p *hall) serveLive(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	beat := time.NewTicker(2 * time.Second)
 	defer beat.Stop()
-	for kind := "hello"; ; kind = "beat" {
-		if send(rw, fmt.Sprintf(`{"type":%q,"at":%d}`, kind, now+time.Since(start).Milliseconds())) != nil {
+	first, then := "hello", "beat"
+	if strings.HasPrefix(r.URL.Query().Get("topic"), "away-") {
+		first, then = "kept", "kept"
+	}
+	for kind := first; ; kind = then {
+		if send(rw, fmt.Sprintf(`{"type":%q,"at":%d,"since":%d}`, kind, now+time.Since(start).Milliseconds(), ago(awaySince))) != nil {
 			return
 		}
 		for waiting := true; waiting; {

@@ -34,7 +34,7 @@ func main() {
 }
 
 // policy is the content security policy of the product, so that a page that breaks it is seen here first.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
 
 // Handler serves the index on /gallery, each page on /gallery/<name>, assets, a beating socket and charts.
 func Handler(assets string) http.Handler {
@@ -47,6 +47,7 @@ func Handler(assets string) http.Handler {
 	mux.HandleFunc("POST /push", listeners.push)
 	mux.HandleFunc("POST /drop", listeners.drop)
 	mux.HandleFunc("/charts/", serveChart)
+	mux.HandleFunc("/.desk/outbox", serveOutbox)
 	mux.HandleFunc("/incidents/42/complete", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"items":[{"text":"1","hint":"critical"},{"text":"2","hint":"major"},{"text":"3","hint":"degraded"}]}`))

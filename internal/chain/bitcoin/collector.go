@@ -27,7 +27,7 @@ type Config struct {
 }
 
 const (
-	backfill  = 64
+	backfill  = minersBack
 	walkMost  = 256
 	keep      = 1024
 	absentFor = 10 * time.Minute
@@ -45,6 +45,13 @@ type Collector struct {
 	tips   map[string]chain.Tip
 	absent map[string]time.Time
 	ibd    bool
+	met    time.Time // when it was last asked who its peers are
+	wait   time.Time // until when nothing but the head is asked: the node limits us
+
+	miners  map[string]named // by block hash
+	namedBy int              // how coinbases are had: see minerOf; 0 = not known yet
+	unnamed int              // blocks in a row that could not be named
+	older   int              // polls since an older block was asked for
 }
 
 // New makes a collector; it does nothing until Run. sink is called from Run's goroutine only and must not block for long.
@@ -65,39 +72,13 @@ func New(c Config, sink func(chain.Observation), log *slog.Logger) *Collector {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Collector{cfg: c, sink: sink, log: log.With("chain", c.Chain, "node", c.Node), limit: rate.NewLimiter(rate.Limit(c.Rate), 300),
-		tree: chain.NewTree(keep), absent: map[string]time.Time{}}
+		tree: chain.NewTree(keep), absent: map[string]time.Time{}, miners: map[string]named{}}
 }
-
-var errOther = errors.New("another chain")
 
 // Run watches the node until ctx ends and returns nil. Every failure is told as a state with a sentence and retried with growing waits of
 // at most 5 s (30 s while the node serves another chain).
 func (c *Collector) Run(ctx context.Context) error {
-	fails := 0
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := c.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		wait := 30 * time.Second
-		if !errors.Is(err, errOther) {
-			if time.Since(began) > time.Minute {
-				fails = 0
-			}
-			fails++
-			sentence := dial.Sentence(err, c.cfg.URL)
-			if fails == 1 {
-				c.log.Warn("node cannot be asked", "address", dial.Redact(c.cfg.URL), "why", sentence)
-			}
-			c.state(chain.Down, sentence)
-			wait = dial.Backoff(fails, 500*time.Millisecond, 5*time.Second)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-	}
+	dial.KeepDown(ctx, c.log, c.cfg.URL, c.session, c.down)
 	return nil
 }
 
@@ -114,7 +95,7 @@ func (c *Collector) session(ctx context.Context) error {
 	}
 	c.best = ""
 	if err := c.poll(ctx); err != nil {
-		return err
+		return c.spared(err)
 	}
 	if err := c.slow(ctx); err != nil {
 		return err
@@ -128,10 +109,13 @@ func (c *Collector) session(ctx context.Context) error {
 			return ctx.Err()
 		case <-poll.C:
 			if err := c.poll(ctx); err != nil {
-				return err
+				return c.spared(err)
 			}
 		case <-slow.C:
-			if err := c.identify(ctx); err != nil { // it also tells whether the node is syncing
+			if time.Now().Before(c.wait) {
+				continue
+			}
+			if err := c.identify(ctx); err != nil && !c.limited(err) { // it also tells whether the node is syncing
 				return err
 			}
 			if err := c.slow(ctx); err != nil {
@@ -155,7 +139,7 @@ var errAbsent = errors.New("not available")
 // optional calls a method that not every node has (btcd lacks some, a pruned node cannot answer others). What is missing is left alone for
 // ten minutes; an error comes back only when the node itself cannot be asked.
 func (c *Collector) optional(ctx context.Context, out any, method string, params ...any) error {
-	if time.Now().Before(c.absent[method]) {
+	if time.Now().Before(c.absent[method]) || time.Now().Before(c.wait) {
 		return errAbsent
 	}
 	err := c.call(ctx, out, method, params...)
@@ -164,6 +148,8 @@ func (c *Collector) optional(ctx context.Context, out any, method string, params
 	}
 	wait := absentFor
 	switch {
+	case c.limited(err):
+		return errAbsent
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		wait = time.Minute
 	case !answered(err):
@@ -172,6 +158,32 @@ func (c *Collector) optional(ctx context.Context, out any, method string, params
 	c.absent[method] = time.Now().Add(wait)
 	c.log.Debug("method not available", "method", method, "why", dial.Sentence(err, c.cfg.URL))
 	return errAbsent
+}
+
+// spared returns the error of the head's own question. When that is limited the session rests as long as the node asks, and then asks for the
+// head only, as long again: the other questions may be what was too much.
+func (c *Collector) spared(err error) error {
+	if rest := dial.Limited(err); rest > 0 {
+		c.wait = time.Now().Add(2 * rest)
+	}
+	return err
+}
+
+// spare lets an error of what the head can do without pass only when the node cannot be asked at all.
+func (c *Collector) spare(err error) error {
+	if err == nil || c.limited(err) {
+		return nil
+	}
+	return err
+}
+
+// limited tells whether a node limits us, and then keeps all questions but the head's back for as long as it asks.
+func (c *Collector) limited(err error) bool {
+	rest := dial.Limited(err)
+	if rest > 0 {
+		c.wait = time.Now().Add(rest)
+	}
+	return rest > 0
 }
 
 // answered tells whether an error came with an answer, so that the node can be asked other things.
@@ -185,8 +197,8 @@ func (c *Collector) observation(k chain.Kind) chain.Observation {
 	return chain.Observation{Kind: k, Chain: c.cfg.Chain, Node: c.cfg.Node, At: time.Now().UnixMilli()}
 }
 
-func (c *Collector) state(s chain.NodeState, reason string) {
+func (c *Collector) down(reason string, limited time.Duration) {
 	o := c.observation(chain.KindState)
-	o.State, o.Reason = s, reason
+	o.State, o.Reason, o.Limited = chain.Down, reason, limited.Milliseconds()
 	c.sink(o)
 }

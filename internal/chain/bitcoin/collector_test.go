@@ -8,23 +8,23 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/chain"
 )
 
-// TestFollow: the start brings 64 headers; while nothing changes only the best hash is asked; btcd's missing methods are left out.
+// TestFollow: the start brings 144 headers; while nothing changes only the best hash is asked; btcd's missing methods are left out.
 func TestFollow(t *testing.T) {
-	n := newNode(t, 100)
+	n := newNode(t, 180)
 	w := watch(t, Config{URL: n.url(), ChainID: "simnet"})
-	o := w.until("first head", head(n.tip[99]))
-	if len(o.Branch) != 64 || o.Cut || o.Head.Work != "01" {
+	o := w.until("first head", head(n.tip[179]))
+	if len(o.Branch) != 144 || o.Cut || o.Head.Work != "01" {
 		t.Fatalf("%d headers, cut %t", len(o.Branch), o.Cut)
 	}
 	w.until("mempool", kind(chain.KindMempool))
-	if p := w.until("peers", kind(chain.KindPeers)); *p.Peers != (chain.Peers{Total: 3, In: 1, Out: 2}) {
+	if p := w.until("peers", kind(chain.KindPeers)); p.Peers.Total != 3 || p.Peers.In != 1 || p.Peers.Out != 2 || p.Peers.Crowd.Out.Peers != 2 {
 		t.Errorf("%+v", p.Peers)
 	}
 	n.mu.Lock()
 	before := n.calls["getblockheader"]
 	n.mu.Unlock()
 	for range 5 {
-		w.until("the head again", head(n.tip[99]))
+		w.until("the head again", head(n.tip[179]))
 	}
 	n.mu.Lock()
 	after := n.calls["getblockheader"]
@@ -35,7 +35,7 @@ func TestFollow(t *testing.T) {
 	}
 	w.until("next head", head(n.mine("a")))
 	v := w.mon.View(0)
-	if v.Height != 100 || v.Nodes[0].Client != "btcd rpc 1.3.0" || len(w.find) != 0 {
+	if v.Height != 180 || v.Nodes[0].Client != "btcd rpc 1.3.0" || len(w.find) != 0 {
 		t.Errorf("%+v %v", v, w.find)
 	}
 }
@@ -48,7 +48,7 @@ func TestCore(t *testing.T) {
 	if f := w.until("fees", kind(chain.KindFees)); *f.Fees.Rate != 7 || *f.Fees.Total != 0.0125 {
 		t.Errorf("%+v", f.Fees)
 	}
-	if p := w.until("peers", kind(chain.KindPeers)); *p.Peers != (chain.Peers{Total: 10, In: 2, Out: 8}) {
+	if p := w.until("peers", kind(chain.KindPeers)); p.Peers.Total != 10 || p.Peers.In != 2 || p.Peers.Out != 8 || p.Peers.Crowd.All.Peers != 3 {
 		t.Errorf("%+v", p.Peers)
 	}
 	if w.mon.View(0).Nodes[0].Client != "Satoshi:27.0.0" {
@@ -106,7 +106,7 @@ func TestTips(t *testing.T) {
 	if len(o.Tips) != 1 || o.Tips[0] != (chain.Tip{Height: 25, Hash: "new", Branch: 8, Status: "headers-only"}) {
 		t.Fatalf("%+v", o.Tips)
 	}
-	if f := w.find["btc/headers_only/new"]; !f.Firing || f.Severity != "SEV3" {
+	if f := w.find["btc/headers_only/above-17"]; !f.Firing || f.Severity != "SEV3" {
 		t.Errorf("%v", w.find)
 	}
 	n.mu.Lock()
@@ -115,7 +115,7 @@ func TestTips(t *testing.T) {
 	if o := w.until("tips", kind(chain.KindTips)); len(o.Tips) != 1 || o.Tips[0].Status != "valid-headers" {
 		t.Fatalf("%+v", o.Tips)
 	}
-	if f := w.find["btc/headers_only/new"]; f.Firing {
+	if f := w.find["btc/headers_only/above-17"]; f.Firing {
 		t.Errorf("%+v", f)
 	}
 }

@@ -2,6 +2,7 @@ package bitcoin
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -30,6 +31,12 @@ type node struct {
 	http     *http.Server
 	calls    map[string]int
 	password string
+	made     map[string]string // payee of a block by its hash; others are "addr-" and the last digit of the height
+	text     string            // of every coinbase
+	noIndex  bool              // getrawtransaction knows none
+	limit    func(method string) (status int, after string)
+	hangs    map[string]bool // methods that are never answered
+	peers    string          // answer of getpeerinfo
 }
 
 func newNode(t *testing.T, blocks int) *node {
@@ -57,6 +64,18 @@ func (n *node) url() string { return "http://u:p@" + n.addr }
 func (n *node) mine(branch string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.grow(branch)
+}
+
+// stall does something while the node answers nobody, and gives how many headers it was asked for so far.
+func (n *node) stall(f func()) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+	return n.calls["getblockheader"]
+}
+
+func (n *node) grow(branch string) string {
 	h, parent := len(n.tip), ""
 	if h > 0 {
 		parent = n.tip[h-1]
@@ -78,6 +97,21 @@ func (n *node) swap(height int, branch string, count int) (tip string) {
 	return tip
 }
 
+// payee is where the coinbase of a block goes; its id ends as the block's hash does.
+func (n *node) payee(tx string) map[string]any {
+	height := tx[60:]
+	who := "addr-" + height[len(height)-1:]
+	for hash, made := range n.made {
+		if strings.HasSuffix(hash, height) {
+			who = made
+		}
+	}
+	if n.core {
+		return map[string]any{"hex": "0014", "address": who}
+	}
+	return map[string]any{"hex": "0014", "addresses": []string{who}}
+}
+
 func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, p, _ := r.BasicAuth(); p != n.password {
 		w.Header().Set("WWW-Authenticate", `Basic realm="btcd RPC"`)
@@ -94,9 +128,23 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.calls[q.Method]++
+	if n.hangs[q.Method] {
+		n.mu.Unlock()
+		<-r.Context().Done()
+		n.mu.Lock()
+		return
+	}
 	arg := ""
 	if len(q.Params) > 0 {
 		arg = strings.Trim(string(q.Params[0]), `"`)
+	}
+	if n.limit != nil {
+		if status, after := n.limit(q.Method); status > 0 {
+			w.Header().Set("Retry-After", after)
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"too many requests"}}`)
+			return
+		}
 	}
 	fail := func(code int, m string) {
 		if n.core {
@@ -126,6 +174,25 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		result = h
+	case "getblock":
+		if _, ok := n.all[arg]; !ok {
+			fail(-5, "Block not found")
+			return
+		}
+		result = map[string]any{"hash": arg, "tx": []string{strings.Repeat("f", 63-len(arg[60:])) + "x" + arg[60:], strings.Repeat("0", 64)}, "size": 1000}
+	case "getrawtransaction":
+		switch {
+		case !n.core && len(q.Params) > 2:
+			fail(-32602, "wrong number of params (expected: between 1 and 2, received: 3)")
+			return
+		case n.noIndex:
+			fail(-1, "The transaction index must be enabled to query the blockchain (specify --txindex)")
+			return
+		}
+		result = map[string]any{"vin": []any{map[string]any{"coinbase": hex.EncodeToString([]byte(n.text + "...")), "sequence": 0}},
+			"vout": []any{map[string]any{"value": 0, "scriptPubKey": map[string]any{"hex": "6a24aa21a9ed"}}, map[string]any{"value": 3.125, "scriptPubKey": n.payee(arg)}}}
+	case "gettxout":
+		result = map[string]any{"confirmations": 3, "coinbase": true, "value": 3.125, "scriptPubKey": n.payee(arg)}
 	case "getchaintips":
 		result = append([]map[string]any{{"height": len(n.tip) - 1, "hash": best, "branchlen": 0, "status": "active"}}, n.extra...)
 	case "getmempoolinfo":
@@ -133,7 +200,9 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "getnetworkhashps":
 		result = 5.5848849597090784e-8
 	case "getpeerinfo":
-		result = []map[string]any{{"inbound": true}, {"inbound": false}, {"inbound": false}}
+		if result = []map[string]any{{"inbound": true}, {"inbound": false}, {"inbound": false}}; n.peers != "" {
+			result = json.RawMessage(n.peers)
+		}
 	case "version":
 		result = json.RawMessage(`{"btcdjsonrpcapi":{"versionstring":"1.3.0","major":1,"minor":3,"patch":0,"prerelease":"","buildmetadata":""}}`)
 	case "getnetworkinfo":
@@ -190,7 +259,7 @@ func watch(t *testing.T, c Config) *watched {
 
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	for {
 		select {
 		case o := <-w.obs:

@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 )
 
 // summary is the part of getblockchaininfo that both Core and btcd give.
 type summary struct {
-	Chain    string `json:"chain"`
-	Blocks   int64  `json:"blocks"`
-	Headers  int64  `json:"headers"`
-	Best     string `json:"bestblockhash"`
-	IBD      bool   `json:"initialblockdownload"`
-	Warnings any    `json:"warnings"`
+	Chain   string `json:"chain"`
+	Blocks  int64  `json:"blocks"`
+	Headers int64  `json:"headers"`
+	Best    string `json:"bestblockhash"`
+	IBD     bool   `json:"initialblockdownload"`
 }
 
 // header is getblockheader with verbose true.
@@ -74,13 +74,16 @@ func (c *Collector) identify(ctx context.Context) error {
 	if err := c.call(ctx, &s, "getblockchaininfo"); err != nil {
 		return err
 	}
+	if s.Chain == "" || len(s.Chain) > 32 || s.Blocks < 0 || s.Blocks > highest {
+		return dial.Distrust("It calls its chain %q and its height %d: that cannot be, so it is not trusted.", clip(s.Chain), s.Blocks)
+	}
 	o := c.observation(chain.KindState)
 	o.ChainID, o.Client, o.State = network(s.Chain), c.client(ctx), chain.Up
 	switch {
 	case c.cfg.ChainID != "" && o.ChainID != c.cfg.ChainID:
 		o.State, o.Reason = chain.WrongChain, "It serves "+label(o.ChainID)+", not "+label(c.cfg.ChainID)+"."
 		c.sink(o)
-		return errOther
+		return dial.ErrOther
 	case s.IBD || s.Headers > s.Blocks+24:
 		o.State, o.Reason = chain.Syncing, fmt.Sprintf("It is catching up: block %d of %d.", s.Blocks, max(s.Headers, s.Blocks))
 	}
@@ -94,13 +97,15 @@ func (c *Collector) client(ctx context.Context) string {
 		Subversion string `json:"subversion"`
 	}
 	if c.optional(ctx, &core, "getnetworkinfo") == nil && core.Subversion != "" {
-		return strings.Trim(core.Subversion, "/")
+		return clip(strings.Trim(core.Subversion, "/"))
 	}
-	var btcd map[string]struct {
-		Version string `json:"versionstring"`
+	var btcd struct {
+		RPC struct {
+			Version string `json:"versionstring"`
+		} `json:"btcdjsonrpcapi"`
 	}
 	if c.optional(ctx, &btcd, "version") == nil {
-		return "btcd rpc " + btcd["btcdjsonrpcapi"].Version
+		return "btcd rpc " + clip(btcd.RPC.Version)
 	}
 	return ""
 }
@@ -111,9 +116,16 @@ func (c *Collector) poll(ctx context.Context) error {
 	if err := c.call(ctx, &best, "getbestblockhash"); err != nil {
 		return err
 	}
+	if len(best) != 64 {
+		return dial.Distrust("It calls its newest block %q, which is no hash: the answer is not trusted.", clip(best))
+	}
 	if best == c.best {
 		if tip, ok := c.tree.Get(best); ok { // the head told again is the proof that it is fresh
 			c.tell(tip, nil, false)
+		}
+		if c.older++; c.older >= minersPause {
+			c.older = 0
+			return c.spare(c.askMiners(ctx, 1))
 		}
 		return nil
 	}
@@ -121,7 +133,10 @@ func (c *Collector) poll(ctx context.Context) error {
 		return err
 	}
 	c.best = best
-	return c.afterHead(ctx, best)
+	if err := c.afterHead(ctx, best); err != nil {
+		return err
+	}
+	return c.spare(c.askMiners(ctx, minersAtNow))
 }
 
 // head fetches the new best header and the way from it to a known block, at most 256 headers, and tells them together.
@@ -153,10 +168,13 @@ func (c *Collector) head(ctx context.Context, best string) error {
 	for len(branch) < steps && low.Height > 0 && !c.tree.Has(low.Parent) {
 		p, err := c.header(ctx, low.Parent)
 		if err != nil {
-			if !answered(err) {
+			if !answered(err) || dial.Limited(err) > 0 { // a branch cut short by a limit would be taken for a deep one
 				return err
 			}
 			break
+		}
+		if p.Height != low.Height-1 {
+			return dial.Distrust("It says that block %d follows block %d: that cannot be, so the answer is not trusted.", low.Height, p.Height)
 		}
 		low = p.block(0)
 		if started {
@@ -169,7 +187,11 @@ func (c *Collector) head(ctx context.Context, best string) error {
 		c.tree.Link(x)
 	}
 	cut := started && !c.tree.Has(low.Parent)
-	if ch := c.tree.Add(b); ch.Kind == chain.Reorg {
+	ch := c.tree.Add(b)
+	if ch.Kind == chain.Invalid {
+		return dial.Distrust("It gives block %s another height than before: the answer is not trusted.", chain.Short(b.Hash))
+	}
+	if ch.Kind == chain.Reorg {
 		c.log.Info("reorg", "depth", ch.Depth, "at_least", ch.AtLeast, "ancestor", ch.Ancestor.Height, "old", ch.Old.Height, "new", ch.New.Height)
 	}
 	c.tell(b, branch, cut)
@@ -180,11 +202,11 @@ func (c *Collector) head(ctx context.Context, best string) error {
 func (c *Collector) left(ctx context.Context, hash string) bool {
 	h, err := c.header(ctx, hash)
 	if err != nil {
-		return answered(err)
+		return answered(err) && dial.Limited(err) == 0
 	}
 	var on string
 	if err := c.call(ctx, &on, "getblockhash", h.Height); err != nil {
-		return answered(err) // out of range: the chain is shorter
+		return answered(err) && dial.Limited(err) == 0 // out of range: the chain is shorter
 	}
 	return on != hash
 }
@@ -192,8 +214,20 @@ func (c *Collector) left(ctx context.Context, hash string) bool {
 func (c *Collector) header(ctx context.Context, hash string) (header, error) {
 	var h header
 	err := c.call(ctx, &h, "getblockheader", hash, true)
+	switch {
+	case err != nil:
+	case h.Hash != hash:
+		err = dial.Distrust("It was asked for block %s and gave block %s: the answer is not trusted.", chain.Short(hash), chain.Short(clip(h.Hash)))
+	case h.Height < 0 || h.Height > highest || h.Hash == h.Previous:
+		err = dial.Distrust("It gives block %s the height %d: that cannot be, so the answer is not trusted.", chain.Short(hash), h.Height)
+	case h.Time < 0 || h.Time > 1<<40:
+		err = dial.Distrust("It gives block %d the time %d: that cannot be, so the answer is not trusted.", h.Height, h.Time)
+	}
 	return h, err
 }
+
+// highest is a height that no chain reaches: a block a second for 34,000 years.
+const highest = 1 << 40
 
 func (c *Collector) tell(b chain.Block, branch []chain.Block, cut bool) {
 	o := c.observation(chain.KindHead)

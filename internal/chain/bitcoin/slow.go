@@ -2,9 +2,13 @@ package bitcoin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/crowd"
+	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 )
 
 // afterHead asks what changes with a block: fees and tips.
@@ -32,12 +36,13 @@ func (c *Collector) askPool(ctx context.Context) error {
 		Size   int64   `json:"size"`
 		Bytes  int64   `json:"bytes"`
 		MinFee float64 `json:"mempoolminfee"` // BTC per 1000 vB
+		Relay  float64 `json:"minrelaytxfee"` // the same; 0 = btcd does not say
 	}
 	if err := c.optional(ctx, &s, "getmempoolinfo"); err != nil {
 		return err
 	}
 	o := c.observation(chain.KindMempool)
-	o.Mempool = &chain.Mempool{Pending: s.Size, Bytes: s.Bytes, MinFee: s.MinFee * 1e5}
+	o.Mempool = &chain.Mempool{Pending: s.Size, Bytes: s.Bytes, MinFee: s.MinFee * 1e5, MinRelay: s.Relay * 1e5}
 	c.sink(o)
 	return nil
 }
@@ -48,28 +53,47 @@ func (c *Collector) askPeers(ctx context.Context) error {
 		In    int64 `json:"connections_in"`
 		Out   int64 `json:"connections_out"`
 	}
-	p := chain.Peers{In: -1, Out: -1}
-	if err := c.optional(ctx, &net, "getnetworkinfo"); err == nil {
-		p = chain.Peers{Total: net.Total, In: net.In, Out: net.Out}
-	} else {
-		var peers []struct {
-			Inbound bool `json:"inbound"`
-		}
-		if err := c.optional(ctx, &peers, "getpeerinfo"); err != nil {
+	total := c.optional(ctx, &net, "getnetworkinfo")
+	if total != nil && !errors.Is(total, errAbsent) {
+		return total
+	}
+	var who *chain.Crowd
+	if total != nil || time.Since(c.met) >= crowd.Every*c.cfg.Slow {
+		list, err := c.askCrowd(ctx)
+		if err != nil && (total != nil || !errors.Is(err, errAbsent)) {
 			return err
 		}
-		p.Total, p.In = int64(len(peers)), 0
-		for _, x := range peers {
-			if x.Inbound {
-				p.In++
-			}
+		who = list
+	}
+	p := chain.Peers{Total: net.Total, In: net.In, Out: net.Out, Crowd: who}
+	if total != nil { // btcd does not sum them up
+		p.Total, p.In, p.Out = who.All.Peers, -1, -1
+		if who.In != nil {
+			p.In, p.Out = who.In.Peers, who.Out.Peers
 		}
-		p.Out = p.Total - p.In
 	}
 	o := c.observation(chain.KindPeers)
 	o.Peers = &p
 	c.sink(o)
 	return nil
+}
+
+// askCrowd asks who the peers are. A list that is too long, or cannot be read, is not told: the node is no worse for it.
+func (c *Collector) askCrowd(ctx context.Context) (*chain.Crowd, error) {
+	c.met = time.Now()
+	var raw json.RawMessage
+	err := c.optional(ctx, &raw, "getpeerinfo")
+	if err == nil {
+		var who *chain.Crowd
+		if who, err = crowd.Of(crowd.Bitcoin(raw)); err == nil {
+			return who, nil
+		}
+	} else if errors.Is(err, errAbsent) || !dial.Unfit(err) {
+		return nil, err
+	}
+	c.absent["getpeerinfo"] = time.Now().Add(absentFor)
+	c.log.Debug("peers not told", "why", dial.Sentence(err, c.cfg.URL))
+	return nil, errAbsent
 }
 
 func (c *Collector) askHashRate(ctx context.Context) error {

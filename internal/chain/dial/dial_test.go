@@ -99,7 +99,7 @@ func TestNoSecretInSentence(t *testing.T) {
 		address := "https://u:" + pass + "@host.example/v3/" + key + "?token=" + query
 		texts := []error{
 			errors.New("dial " + address + ": strange"),
-			&RPCError{-32000, "project " + key + " with " + query + " is over its limit, password " + pass},
+			&RPCError{Code: -32000, Message: "project " + key + " with " + query + " is over its limit, password " + pass},
 			fmt.Errorf("x %s: %w", pass, errors.New(key)),
 		}
 		for _, err := range texts {

@@ -70,6 +70,7 @@ func Sentence(err error, address string) string {
 	}
 	var (
 		refused  *Refused
+		distrust *Untrusted
 		dns      *net.DNSError
 		netErr   net.Error
 		status   *StatusError
@@ -91,8 +92,14 @@ func Sentence(err error, address string) string {
 		return ""
 	case errors.As(err, &refused):
 		return refused.Sentence
+	case errors.As(err, &distrust):
+		return distrust.Why
 	case errors.Is(err, ErrTooLarge):
 		return "It sent an answer larger than 8 MiB."
+	case strings.Contains(text, "read limit exceeded"):
+		return "It sent a websocket message that is too large: nothing of it is trusted."
+	case errors.As(err, &types) && types.Field != "":
+		return fmt.Sprintf("It answers, but with %s in the field %s, where that cannot be: the answer is not trusted.", clip(types.Value, 40), clip(types.Field, 40))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("The connection was refused: nothing listens at %s.", host)
 	case errors.As(err, &dns):

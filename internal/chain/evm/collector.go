@@ -22,15 +22,18 @@ type Config struct {
 	ChainID     string        // decimal; "" accepts any chain
 	URL         string        // http, https, ws or wss; may hold credentials, which are never told
 	WS          string        // websocket for newHeads; "" tries to derive one from URL, "none" only polls
-	Poll        time.Duration // between looks at the newest block, 2 s; a third of that often while newHeads come
+	Poll        time.Duration // between looks at the newest block, 2 s, and while newHeads is in doubt 0.5 s unless Poll is set; a third as often while newHeads come
 	Slow        time.Duration // between looks at peers, pool, fees, finality, 12 s
 	Timeout     time.Duration // of one call, 8 s
 	Rate        float64       // calls a second at most, 25 (a walk may burst to 300)
 }
 
 const (
-	backfill     = 64  // headers fetched at the start, for intervals and for comparison with other nodes
-	walkMost     = 256 // headers fetched to find a common ancestor: deeper is "at least"
+	batchMost    = 16
+	callMost     = 2 << 20   // bytes of a websocket message that answers a call
+	pushMost     = 256 << 10 // and of one that tells a head
+	backfill     = 64        // headers fetched at the start, for intervals and for comparison with other nodes
+	walkMost     = 256       // headers fetched to find a common ancestor: deeper is "at least"
 	keep         = 1024
 	absentFor    = 10 * time.Minute // a method that a node does not have is tried again after this
 	resubscribe  = 5 * time.Minute
@@ -46,14 +49,20 @@ type Collector struct {
 	limit *rate.Limiter
 
 	http    *http.Client // one for all connects of this node
+	quick   int          // looks in one Poll while newHeads is in doubt; one where Poll is set: that is the most that was asked for
 	rpc     *rpc.Client
 	tree    *chain.Tree
 	heads   chan *header
 	ws      *rpc.Client
 	sub     *rpc.ClientSubscription
 	nextSub time.Time
+	shunned time.Time // until when no websocket is tried: it told what cannot be
 	absent  map[string]time.Time
 	syncing bool
+	met     time.Time // when it was last asked who its peers are
+	mined   bool      // a hash rate was told
+	alone   bool      // headers are asked for one by one: a batch was limited
+	wait    time.Time // until when nothing but the head is asked: the node limits us
 	pushed  time.Time // when newHeads last spoke
 	doubt   time.Time // until when newHeads is not relied on: it has told nothing yet, or a poll knew more
 	said    time.Time // when the head was last told
@@ -63,8 +72,9 @@ type Collector struct {
 
 // New makes a collector; it does nothing until Run. sink is called from Run's goroutine only and must not block for long.
 func New(c Config, sink func(chain.Observation), log *slog.Logger) *Collector {
+	quick := 1
 	if c.Poll <= 0 {
-		c.Poll = 2 * time.Second
+		c.Poll, quick = 2*time.Second, 4
 	}
 	if c.Slow <= 0 {
 		c.Slow = 12 * time.Second
@@ -78,42 +88,18 @@ func New(c Config, sink func(chain.Observation), log *slog.Logger) *Collector {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{cfg: c, sink: sink, http: dial.Client(c.Timeout), log: log.With("chain", c.Chain, "node", c.Node), limit: rate.NewLimiter(rate.Limit(c.Rate), 300),
-		tree: chain.NewTree(keep), absent: map[string]time.Time{}}
+	return &Collector{cfg: c, sink: sink, http: dial.Limiting(dial.Client(c.Timeout)), log: log.With("chain", c.Chain, "node", c.Node), limit: rate.NewLimiter(rate.Limit(c.Rate), 300),
+		quick: quick, tree: chain.NewTree(keep), absent: map[string]time.Time{}}
 }
-
-// errOther is a node that serves another chain than configured.
-var errOther = errors.New("another chain")
 
 // Run watches the node until ctx ends and returns nil. Every failure is told as a state with a sentence and retried with growing waits of
 // at most 5 s (30 s while the node serves another chain).
 func (c *Collector) Run(ctx context.Context) error {
-	fails := 0
-	for ctx.Err() == nil {
-		began := time.Now()
+	dial.KeepDown(ctx, c.log, c.cfg.URL, func(ctx context.Context) error {
 		err := c.session(ctx)
 		c.close()
-		if ctx.Err() != nil {
-			return nil
-		}
-		wait := 30 * time.Second
-		if !errors.Is(err, errOther) {
-			if time.Since(began) > time.Minute {
-				fails = 0
-			}
-			fails++
-			sentence := dial.Sentence(err, c.cfg.URL)
-			if fails == 1 {
-				c.log.Warn("node cannot be asked", "address", dial.Redact(c.cfg.URL), "why", sentence)
-			}
-			c.state(chain.Down, sentence)
-			wait = dial.Backoff(fails, 500*time.Millisecond, 5*time.Second)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-	}
+		return err
+	}, c.down)
 	return nil
 }
 
@@ -139,14 +125,14 @@ func (c *Collector) session(ctx context.Context) error {
 		return err
 	}
 	if err := c.start(ctx); err != nil {
-		return err
+		return c.spared(err)
 	}
 	c.nextSub = time.Time{}
 	c.trySubscribe(ctx)
 	if err := c.slow(ctx); err != nil {
 		return err
 	}
-	poll, slow := time.NewTicker(c.cfg.Poll/quick), time.NewTicker(c.cfg.Slow)
+	poll, slow := time.NewTicker(c.cfg.Poll/time.Duration(c.quick)), time.NewTicker(c.cfg.Slow)
 	defer poll.Stop()
 	defer slow.Stop()
 	for n := 0; ; {
@@ -159,8 +145,13 @@ func (c *Collector) session(ctx context.Context) error {
 			return ctx.Err()
 		case h := <-c.heads:
 			c.pushed, c.doubt = time.Now(), time.Time{}
-			if err := c.head(ctx, h, chain.Subscribed); err != nil {
-				return err
+			err := c.head(ctx, h, chain.Subscribed)
+			if lie := (*dial.Untrusted)(nil); errors.As(err, &lie) {
+				c.log.Warn("newHeads is not trusted, polling", "why", lie.Why)
+				c.shunned = time.Now().Add(resubscribe)
+				c.unsubscribe()
+			} else if err != nil {
+				return c.spared(err)
 			}
 		case err := <-lost:
 			c.log.Info("newHeads ended, polling", "why", dial.Sentence(err, c.cfg.URL))
@@ -173,7 +164,7 @@ func (c *Collector) session(ctx context.Context) error {
 			}
 			was, _ := c.tree.Tip()
 			if err := c.poll(ctx); err != nil {
-				return err
+				return c.spared(err)
 			}
 			if is, _ := c.tree.Tip(); c.sub != nil && is.Hash != was.Hash {
 				c.doubt = time.Now().Add(doubtFor) // newHeads should have told it
@@ -188,11 +179,12 @@ func (c *Collector) session(ctx context.Context) error {
 }
 
 const (
-	quick    = 4               // looks in one Poll while newHeads is in doubt
-	doubtFor = 1 * time.Minute // then the chain is just quiet, or the ordinary pace must do
+	doubtFor   = 1 * time.Minute  // then the chain is just quiet, or the ordinary pace must do
+	rarest     = 3                // Polls between two checks of a newHeads that works ...
+	rarestTime = 20 * time.Second // ... unless they are longer than this: a node must be heard of within half a minute, however quiet its chain
 )
 
-// due tells whether the n-th tick, of which there are four in one Poll, is to ask for the newest block. A subscription may be silent
+// due tells whether the n-th tick, of which there are c.quick in one Poll, is to ask for the newest block. A subscription may be silent
 // without an error (geth's takes some seconds to speak when the node has just begun), so one that has told nothing yet, or later than a
 // poll, is not relied on; one that works is still checked now and then.
 func (c *Collector) due(n int) bool {
@@ -200,16 +192,20 @@ func (c *Collector) due(n int) bool {
 	case c.sub != nil && time.Now().Before(c.doubt):
 		return true
 	case c.sub != nil && time.Since(c.pushed) < 3*c.cfg.Poll:
-		return n%(3*quick) == 0
+		return n%(min(rarest, max(1, int(rarestTime/c.cfg.Poll)))*c.quick) == 0
 	}
-	return n%quick == 0
+	return n%c.quick == 0
 }
 
 func connect(ctx context.Context, address string, h *http.Client) (*rpc.Client, error) {
 	if _, err := dial.Check(address, "http", "https", "ws", "wss"); err != nil {
 		return nil, err
 	}
-	return rpc.DialOptions(ctx, address, rpc.WithHTTPClient(h), rpc.WithWebsocketMessageSizeLimit(dial.MaxAnswer), rpc.WithBatchResponseSizeLimit(dial.MaxAnswer))
+	return dialRPC(ctx, address, h, callMost)
+}
+
+func dialRPC(ctx context.Context, address string, h *http.Client, limit int64) (*rpc.Client, error) {
+	return rpc.DialOptions(ctx, address, rpc.WithHTTPClient(h), rpc.WithWebsocketMessageSizeLimit(limit), rpc.WithBatchResponseSizeLimit(dial.MaxAnswer))
 }
 
 func (c *Collector) call(ctx context.Context, out any, method string, args ...any) error {
@@ -218,7 +214,34 @@ func (c *Collector) call(ctx context.Context, out any, method string, args ...an
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	return c.rpc.CallContext(ctx, out, method, args...)
+	return saidLimit(c.rpc.CallContext(ctx, out, method, args...))
+}
+
+// saidLimit makes a limit of the error codes that stand for one: -32005 of EIP-1474, and 429 of providers. A websocket has no other way to say it.
+func saidLimit(err error) error {
+	var said rpc.Error
+	if errors.As(err, &said) && (said.ErrorCode() == -32005 || said.ErrorCode() == http.StatusTooManyRequests) {
+		return &dial.StatusError{Status: http.StatusTooManyRequests}
+	}
+	return err
+}
+
+// limited tells whether a node limits us, and then keeps all questions but the head's back for as long as it asks.
+func (c *Collector) limited(err error) bool {
+	rest := dial.Limited(err)
+	if rest > 0 {
+		c.wait = time.Now().Add(rest)
+	}
+	return rest > 0
+}
+
+// spared returns the error of the head's own question. When that is limited the session rests as long as the node asks, and then asks for the
+// head only, as long again: the other questions may be what was too much.
+func (c *Collector) spared(err error) error {
+	if rest := dial.Limited(err); rest > 0 {
+		c.wait = time.Now().Add(2 * rest)
+	}
+	return err
 }
 
 // identify checks at every connect that the node serves the configured chain: a wrong address is common, and a provider may be moved.
@@ -229,7 +252,7 @@ func (c *Collector) identify(ctx context.Context) error {
 	}
 	got, err := decimal(id)
 	if err != nil {
-		return err
+		return dial.Distrust("It calls its chain %q, which is no chain id: it is not trusted.", clip(id))
 	}
 	_ = c.optional(ctx, &client, "web3_clientVersion")
 	o := c.observation(chain.KindState)
@@ -237,7 +260,7 @@ func (c *Collector) identify(ctx context.Context) error {
 	if c.cfg.ChainID != "" && got != c.cfg.ChainID {
 		o.State, o.Reason = chain.WrongChain, "It serves chain "+name(got)+", not "+name(c.cfg.ChainID)+"."
 		c.sink(o)
-		return errOther
+		return dial.ErrOther
 	}
 	o.State = chain.Up
 	c.sink(o)
@@ -263,7 +286,7 @@ func (c *Collector) optional(ctx context.Context, out any, method string, args .
 			key += s
 		}
 	}
-	if time.Now().Before(c.absent[key]) {
+	if time.Now().Before(c.absent[key]) || time.Now().Before(c.wait) {
 		return errAbsent
 	}
 	err := c.call(ctx, out, method, args...)
@@ -272,6 +295,8 @@ func (c *Collector) optional(ctx context.Context, out any, method string, args .
 	switch {
 	case err == nil:
 		return nil
+	case c.limited(err):
+		return errAbsent
 	case errors.As(err, &rpcErr), errors.As(err, &status), isDecode(err):
 		c.absent[key] = time.Now().Add(absentFor)
 		c.log.Debug("method not available", "method", key, "why", dial.Sentence(err, c.cfg.URL))
@@ -287,6 +312,12 @@ var errAbsent = errors.New("not available")
 
 func (c *Collector) observation(k chain.Kind) chain.Observation {
 	return chain.Observation{Kind: k, Chain: c.cfg.Chain, Node: c.cfg.Node, At: time.Now().UnixMilli()}
+}
+
+func (c *Collector) down(reason string, limited time.Duration) {
+	o := c.observation(chain.KindState)
+	o.State, o.Reason, o.Limited = chain.Down, reason, limited.Milliseconds()
+	c.sink(o)
 }
 
 func (c *Collector) state(s chain.NodeState, reason string) {

@@ -135,7 +135,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// TestSeveralServers: behind one address heights go back and forth on one chain; that is no reorg.
+// TestSeveralServers: behind one address heights go back and forth on one chain; that is no reorg, but such a node is not relied on.
 func TestSeveralServers(t *testing.T) {
 	n := newNode(t, 30)
 	w := watch(t, Config{URL: "http://" + n.addr, ChainID: "1", WS: "none"})
@@ -156,7 +156,7 @@ func TestSeveralServers(t *testing.T) {
 			t.Fatal("called a rollback")
 		}
 	}
-	if v := w.mon.View(0); len(v.Reorgs) != 0 || len(w.find) != 0 {
+	if v := w.mon.View(0); len(v.Reorgs) != 0 || len(w.find) > 1 || len(w.find) == 1 && w.find["eth/distrusted/a"].Key == "" {
 		t.Fatalf("%+v %v", v.Reorgs, w.find)
 	}
 }

@@ -40,6 +40,7 @@ type node struct {
 
 	chainID, safe, syncing string
 	missing                map[string]bool // hashes the node does not have (any more)
+	difficulty             string
 }
 
 type ethAPI struct{ n *node }
@@ -160,6 +161,9 @@ func (n *node) block(hash string) map[string]any {
 	}
 	h := x[0].(int64)
 	b["number"], b["hash"], b["parentHash"], b["timestamp"] = hexNumber(h), hash, x[1], hexNumber(n.base+12*h)
+	if n.difficulty != "" {
+		b["difficulty"] = n.difficulty
+	}
 	return b
 }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/chain/dial"
 )
 
+// errAlone stands for the answer to a batch that is not asked.
+var errAlone = errors.New("asked one by one")
+
 var errNoBlock = errors.New("the node has no block")
 
 func (c *Collector) latest(ctx context.Context) (*header, error) {
@@ -43,8 +46,8 @@ func (c *Collector) start(ctx context.Context) error {
 	}
 	branch, err := c.numbers(ctx, max(b.Height-backfill, 0), b.Height-1)
 	if err != nil {
-		branch = nil // a node without history can be watched all the same
-		if down(err) {
+		branch = nil // a node without history, or that limits us, can be watched all the same
+		if down(err) && !c.limited(err) {
 			return err
 		}
 	}
@@ -69,11 +72,21 @@ func isDecode(err error) bool {
 	return errors.As(err, &syntax) || errors.As(err, &types)
 }
 
-// numbers fetches the headers from one height to another in one batch, one by one when the node does not batch.
+// numbers fetches the headers from one height to another, batchMost in one batch, so that blocks of thousands of transactions fit an answer.
 func (c *Collector) numbers(ctx context.Context, from, to int64) ([]chain.Block, error) {
-	if to < from {
-		return nil, nil
+	var out []chain.Block
+	for ; from <= to; from += batchMost {
+		some, err := c.batch(ctx, from, min(from+batchMost-1, to))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
 	}
+	return out, nil
+}
+
+// batch fetches headers in one batch, one by one when the node does not batch.
+func (c *Collector) batch(ctx context.Context, from, to int64) ([]chain.Block, error) {
 	n := int(to - from + 1)
 	got := make([]*header, n)
 	batch := make([]rpc.BatchElem, n)
@@ -83,10 +96,14 @@ func (c *Collector) numbers(ctx context.Context, from, to int64) ([]chain.Block,
 	if err := c.limit.WaitN(ctx, min(n, 300)); err != nil {
 		return nil, err
 	}
-	bctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	err := c.rpc.BatchCallContext(bctx, batch)
-	cancel()
-	if err != nil && down(err) {
+	err := errAlone
+	if !c.alone {
+		bctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+		err = c.rpc.BatchCallContext(bctx, batch)
+		cancel()
+	}
+	if err != nil && err != errAlone && down(err) {
+		c.alone = dial.Limited(err) > 0 // the batch may have been what was too much
 		return nil, err
 	}
 	seen := time.Now().UnixMilli()
@@ -104,6 +121,9 @@ func (c *Collector) numbers(ctx context.Context, from, to int64) ([]chain.Block,
 		if e != nil {
 			return nil, e
 		}
+		if b.Height != from+int64(i) {
+			return nil, dial.Distrust("It was asked for block %d and gave block %d: the answer is not trusted.", from+int64(i), b.Height)
+		}
 		b.SeenAt = 0 // it was not seen when it was new
 		out = append(out, b)
 	}
@@ -119,7 +139,11 @@ func (c *Collector) byHash(ctx context.Context, hash string) (chain.Block, error
 			return chain.Block{}, err
 		}
 		if h != nil {
-			return h.block(time.Now().UnixMilli())
+			b, err := h.block(time.Now().UnixMilli())
+			if err == nil && b.Hash != strings.ToLower(hash) {
+				err = dial.Distrust("It was asked for block %s and gave block %s: the answer is not trusted.", chain.Short(hash), chain.Short(b.Hash))
+			}
+			return b, err
 		}
 		if try == 1 {
 			return chain.Block{}, errNoBlock
@@ -137,8 +161,7 @@ func (c *Collector) byHash(ctx context.Context, hash string) (chain.Block, error
 func (c *Collector) head(ctx context.Context, h *header, how chain.How) error {
 	b, err := h.block(time.Now().UnixMilli())
 	if err != nil {
-		c.log.Warn("unreadable head", "why", err)
-		return nil
+		return err
 	}
 	tip, _ := c.tree.Tip()
 	if b.Hash == tip.Hash {
@@ -203,11 +226,11 @@ func (c *Collector) head(ctx context.Context, h *header, how chain.How) error {
 	}
 	c.tell(b, branch, cut, how)
 	if b.Txs == nil { // newHeads does not tell the transactions; get them, but do not hold up the next head
-		if len(c.heads) == 0 {
+		if len(c.heads) == 0 && !time.Now().Before(c.wait) {
 			if full, err := c.byHash(ctx, b.Hash); err == nil && full.Txs != nil {
 				full.SeenAt = b.SeenAt
 				c.tell(full, nil, false, how)
-			} else if down(err) {
+			} else if down(err) && !c.limited(err) {
 				return err
 			}
 		}
@@ -223,12 +246,12 @@ func (c *Collector) wentBack(ctx context.Context, b chain.Block, how chain.How) 
 		c.since = time.Now()
 	}
 	tip, _ := c.tree.Tip()
-	if c.behind < rollbackPoll || time.Since(c.since) < min(rollbackHold, 5*c.cfg.Poll) || !c.tree.Has(b.Hash) {
+	if c.behind < rollbackPoll || time.Since(c.since) < min(rollbackHold, 40*c.cfg.Poll) || !c.tree.Has(b.Hash) {
 		return nil
 	}
 	var at *header
 	if err := c.call(ctx, &at, "eth_getBlockByNumber", hexNumber(tip.Height), false); err != nil {
-		if down(err) {
+		if down(err) && !c.limited(err) {
 			return err
 		}
 		return nil
@@ -290,7 +313,7 @@ func sockets(c Config) []string {
 
 // trySubscribe opens newHeads when there is none and it is time to try. That there is none is no failure: heads are polled then.
 func (c *Collector) trySubscribe(ctx context.Context) {
-	if c.sub != nil || time.Now().Before(c.nextSub) {
+	if c.sub != nil || time.Now().Before(c.nextSub) || time.Now().Before(c.shunned) {
 		return
 	}
 	c.nextSub = time.Now().Add(resubscribe)
@@ -309,7 +332,11 @@ func (c *Collector) trySubscribe(ctx context.Context) {
 }
 
 func (c *Collector) subscribe(sctx context.Context, address, known string) error {
-	ws, err := connect(sctx, address, c.http)
+	limit := int64(pushMost)
+	if address == c.cfg.URL {
+		limit = callMost
+	}
+	ws, err := dialRPC(sctx, address, c.http, limit)
 	if err != nil {
 		return err
 	}
@@ -335,13 +362,13 @@ func (c *Collector) subscribe(sctx context.Context, address, known string) error
 }
 
 func (c *Collector) unsubscribe() {
+	if c.ws != nil {
+		c.ws.Close() // first: a server that floods would not let us unsubscribe
+		c.ws = nil
+	}
 	if c.sub != nil {
 		c.sub.Unsubscribe()
 		c.sub = nil
-	}
-	if c.ws != nil {
-		c.ws.Close()
-		c.ws = nil
 	}
 	c.heads = nil
 }

@@ -2,6 +2,7 @@ package evm
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -19,7 +20,7 @@ func Probe(ctx context.Context, address string) (r chain.Recognised, raw, err er
 	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
 	defer cancel()
 	fail := func(e error) (chain.Recognised, error, error) { return chain.Recognised{}, e, dial.Refuse(e, address) }
-	h := dial.Client(8 * time.Second)
+	h := dial.Limiting(dial.Client(8 * time.Second))
 	defer h.CloseIdleConnections()
 	node, e := connect(ctx, address, h)
 	if e != nil {
@@ -41,16 +42,18 @@ func Probe(ctx context.Context, address string) (r chain.Recognised, raw, err er
 	if b == nil {
 		return fail(&dial.Refused{Sentence: "It answers, but has no block yet."})
 	}
-	if r.Head, e = quantity(b.Number); e != nil {
-		return fail(dial.ErrNotJSON)
+	head, e := b.block(0)
+	if e != nil {
+		return fail(e)
 	}
+	r.Head = head.Height
 	var client string
 	if node.CallContext(ctx, &client, "web3_clientVersion") == nil {
 		r.Client = printable(client)
 	}
-	var syncing any
+	var syncing json.RawMessage
 	if node.CallContext(ctx, &syncing, "eth_syncing") == nil {
-		if _, yes := syncing.(map[string]any); yes {
+		if len(syncing) > 0 && syncing[0] == '{' {
 			r.Syncing = "The node is still catching up."
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -97,18 +98,36 @@ func etcd() (string, error) {
 	return binary, nil
 }
 
-// ports returns n addresses on loopback that are free now.
+// ports returns n addresses on loopback that are free now and that nobody gets by chance, also while a member is dead: their ports are none of those that
+// the system gives to connections and to who asks for any.
 func ports(n int) (free []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		free = append(free, l.Addr().String())
+	lowest := 32768
+	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		_, _ = fmt.Sscan(string(b), &lowest)
 	}
-	return free, nil
+	const first = 10000
+	if lowest < first+1000 {
+		return nil, fmt.Errorf("find ports: the system gives them out from %d on, which leaves too few; see net.ipv4.ip_local_port_range", lowest)
+	}
+	for range 1000 {
+		if len(free) == n {
+			return free, nil
+		}
+		addr := fmt.Sprint("127.0.0.1:", first+rand.IntN(lowest-first))
+		if _, twice := given.LoadOrStore(addr, true); twice {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		free = append(free, addr)
+	}
+	return nil, fmt.Errorf("find ports: only %d of %d are free", len(free), n)
 }
+
+var given sync.Map // addresses that a cluster of this process has
 
 func (c *Cluster) start(i int) error {
 	m := c.members[i]

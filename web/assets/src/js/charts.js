@@ -27,6 +27,64 @@ function hhmm(seconds) {
   return `${String(d.getUTCHours()).padStart(2, "0")}:${String(d.getUTCMinutes()).padStart(2, "0")}`;
 }
 
+// until is where the time axis ends: with a forecast it leaves room for the fan, never more than half as much again as the past has.
+function until(chart) {
+  const t = now();
+  const { ahead } = chart;
+  if (!ahead) return t;
+  const far = ahead.high || (ahead.median ? 2 * ahead.median - ahead.now : 0);
+  return t + Math.min(Math.max((far - t) * 1.1, chart.window * 0.15), chart.window * 1.5);
+}
+
+// fan draws the bound, and from the newest value the times at which it is reached 8 times of 10, the likeliest as a dashed line.
+function fan(chart, u, font, size) {
+  const { ahead } = chart;
+  if (!ahead) return;
+  const { ctx, bbox } = u;
+  const x = (t) => u.valToPos(t / 1000, "x", true);
+  const y = (v) => u.valToPos(v, "y", true);
+  const end = chart.end * 1000;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  const ratio = devicePixelRatio || 1;
+  ctx.lineWidth = ratio;
+  ctx.strokeStyle = css("--ink-2");
+  ctx.setLineDash([4 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y(ahead.bound));
+  ctx.lineTo(bbox.left + bbox.width, y(ahead.bound));
+  ctx.stroke();
+  if (ahead.low) {
+    const corners = [[ahead.now, ahead.value], [ahead.low, ahead.bound]];
+    if (ahead.high) corners.push([ahead.high, ahead.bound]);
+    else corners.push([Math.max(end, ahead.low), ahead.bound], [Math.max(end, ahead.low), ahead.value]); // it may also never come to it
+    ctx.fillStyle = css("--ink");
+    ctx.globalAlpha = 0.14;
+    ctx.beginPath();
+    corners.forEach(([t, v], i) => (i ? ctx.lineTo(x(t), y(v)) : ctx.moveTo(x(t), y(v))));
+    ctx.closePath();
+    ctx.fill();
+    ctx.globalAlpha = 1;
+  }
+  if (ahead.median) {
+    ctx.strokeStyle = css("--ink");
+    ctx.setLineDash([2 * ratio, 3 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(x(ahead.now), y(ahead.value));
+    ctx.lineTo(x(ahead.median), y(ahead.bound));
+    ctx.stroke();
+  }
+  ctx.font = font.replace(/^\d+/, String(Math.round(size * ratio)));
+  ctx.fillStyle = css("--ink-2");
+  ctx.textAlign = "left";
+  const below = y(ahead.bound) - size * 1.6 * ratio < bbox.top;
+  ctx.textBaseline = below ? "top" : "bottom";
+  ctx.fillText(`bound ${text(ahead.bound)}`, bbox.left + size * 0.5 * ratio, y(ahead.bound) + (below ? 3 : -3) * ratio);
+  ctx.restore();
+}
+
 function options(chart, box) {
   const scale = wall() ? parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 : 1;
   const size = wall() ? Math.round(28 * scale) : 12;
@@ -44,11 +102,11 @@ function options(chart, box) {
     legend: { show: false },
     padding: [size * 0.75, size, 0, 0],
     scales: {
-      x: { time: true, range: () => { const t = now() / 1000; return [t - chart.window / 1000, t]; } },
+      x: { time: true, range: () => { chart.end = until(chart) / 1000; return [(now() - chart.window) / 1000, chart.end]; } },
       y: { range: (_, min, max) => {
         if (!Number.isFinite(min) || !Number.isFinite(max)) return [0, 1];
-        const bottom = Math.min(0, min);
-        const top = Math.max(max, high > low ? high : max);
+        const bottom = Math.min(0, min, chart.ahead?.bound ?? 0);
+        const top = Math.max(max, high > low ? high : max, chart.ahead?.bound ?? max);
         return [bottom, top === bottom ? bottom + 1 : top + (top - bottom) * 0.08];
       } },
     },
@@ -68,6 +126,7 @@ function options(chart, box) {
         ctx.fillRect(u.bbox.left, top, u.bbox.width, bottom - top);
         ctx.restore();
       }],
+      draw: [(u) => fan(chart, u, font, size)],
       setCursor: [(u) => {
         const out = $("[data-last]", chart.figure);
         if (!out) return;
@@ -137,10 +196,21 @@ function merge(chart, t, series) {
 async function load(chart) {
   try {
     const answer = await fetch(`/charts/${chart.id.split("/").map(encodeURIComponent).join("/")}?window=${chart.window}`, { credentials: "same-origin" });
+    if (answer.status === 404 && chart.ahead) { // the figure is not near its bound any more
+      chart.ahead = null;
+      const says = $(".chart-says", chart.figure);
+      if (says) says.textContent = "Nothing is forecast of it any more.";
+      draw(chart);
+      return;
+    }
     if (!answer.ok) throw new Error(String(answer.status));
-    const { t = [], series = [] } = await answer.json();
+    const { t = [], series = [], ahead } = await answer.json();
+    chart.ahead = ahead;
+    if (ahead) { chart.t = []; chart.values = chart.names.map(() => []); } // it comes whole each time
     merge(chart, t, series);
     draw(chart);
+    const says = ahead && $(".chart-says", chart.figure);
+    if (says) says.textContent = ahead.sentence;
   } catch {
     if (chart.t.length === 0) { const box = $(".plot", chart.figure); if (box) box.dataset.empty = "no samples"; }
   }
@@ -191,6 +261,7 @@ export function startCharts() {
   });
   let first = true;
   onLive(() => { if (first) { first = false; return; } for (const chart of drawn.values()) load(chart); });
+  setInterval(() => { for (const chart of drawn.values()) if (chart.ahead && !document.hidden) load(chart); }, 60_000); // as often as it is looked at
   setInterval(() => { for (const chart of drawn.values()) if (chart.plot && chart.t.length) chart.plot.setData(points(chart)); }, 5000); // the time axis moves on
   document.fonts?.ready.then(() => { for (const chart of drawn.values()) chart.plot?.redraw(false, true); });
 }

@@ -52,6 +52,11 @@ function stamp(t, asLocal, seconds) {
   const p = parts(t, asLocal);
   return `${p.day} ${p.month} ${two(p.h)}:${two(p.m)}${seconds ? `:${two(p.s)}` : ""}`;
 }
+// when is the time of day, with the day when it is not today.
+export function when(t) {
+  const [a, b] = [parts(t, local), parts(now(), local)];
+  return a.day === b.day && a.month === b.month && a.year === b.year ? hms(t) : stamp(t, local, true);
+}
 function zone(t) {
   const minutes = -new Date(t).getTimezoneOffset();
   const sign = minutes < 0 ? "−" : "+";

@@ -28,9 +28,14 @@ export async function command(incident, name, args) {
   }
 }
 
+// give carries out what a button asks for: a command of the incident, or what its address does.
+const give = (incident, x) => (x.post ? post(x.post, {}) : command(incident, x.command, x.args));
+
+// What was pressed is read at once: while somebody is asked or the answer is waited for, a frame may make another button of it.
 async function press(button) {
+  const { post: to, command: name, said: says, ask: question, need } = button.dataset;
   const incident = button.dataset.on || button.closest("[data-incident]")?.dataset.incident;
-  if (!incident) return;
+  if (!incident && !to) return;
   let args = {};
   let undo = null;
   try {
@@ -38,20 +43,21 @@ async function press(button) {
     undo = button.dataset.undo ? JSON.parse(button.dataset.undo) : null;
   } catch { return; }
   const label = button.getAttribute("aria-label") || button.textContent.trim();
-  if (button.dataset.ask) {
-    const said = await ask(button.dataset.ask, button.textContent.trim() || label, { text: !!button.dataset.need });
+  if (question) {
+    const said = await ask(question, button.textContent.trim() || label, { text: !!need });
     if (!said) return;
-    if (button.dataset.need) args[button.dataset.need] = said;
+    if (need) args[need] = said;
   }
   button.setAttribute("aria-busy", "true");
   button.disabled = true;
   try {
-    await command(incident, button.dataset.command, args);
-    if (undo) {
-      toast(`${label}: done.`, {
+    await give(incident, { post: to, command: name, args });
+    const said = says || (undo ? `${label}: done.` : "");
+    if (said) {
+      toast(said, !undo ? {} : {
         verb: undo.label || "Undo",
         act: async () => {
-          try { await command(incident, undo.command, undo.args); } catch (problem) { toast(problem.message, { refused: true }); }
+          try { await give(incident, undo); } catch (problem) { toast(problem.message, { refused: true }); }
         },
       });
     }

@@ -1,8 +1,13 @@
 // The one line that writes into the room.
-import { $, $$, make, me, post, uuid } from "./dom.js";
+import { $, $$, make, me, meta, post, uuid } from "./dom.js";
 import { onLive } from "./live.js";
+import { now } from "./clock.js";
 import { onChange } from "./morph.js";
+import { startOutbox } from "./outbox.js";
 
+// isNote is true for a line that the room takes as a note: those may be sent later.
+const isNote = (line) => !line.startsWith("/") || line.startsWith("//") || /^\/note\s/i.test(line);
+const doubtful = "No answer came: this may have been carried out. Look whether it was before you send it again.";
 const bytes = (text) => new TextEncoder().encode(text).length;
 
 export function startComposer() {
@@ -13,9 +18,11 @@ export function startComposer() {
   const refusal = $("#composer-refusal", form);
   const pending = $("#pending");
   const number = form.dataset.incident;
+  const adopt = startOutbox(number, pending);
   list.tabIndex = 0; // it scrolls, so a keyboard must be able to
   const draftKey = `draft/${number}`;
   const pastKey = `past/${number}`;
+  const unsentKey = `unsent/${number}/${me()}`; // nobody sends what another wrote
   let items = [];
   let chosen = -1;
   let asking = null;
@@ -60,6 +67,7 @@ export function startComposer() {
     } else field.removeAttribute("aria-activedescendant");
   }
   function offer(found) {
+    const was = items[chosen]?.text; // a newer list that has it too leaves it chosen
     items = found;
     list.textContent = "";
     if (items.length === 0) { close(); return; }
@@ -68,7 +76,7 @@ export function startComposer() {
         make("code", {}, item.label || item.text), make("span", {}, item.hint || "")));
     });
     list.hidden = false;
-    choose(-1);
+    choose(was === undefined ? -1 : items.findIndex((item) => item.text === was));
   }
   function accept(i) {
     const item = items[i];
@@ -112,40 +120,92 @@ export function startComposer() {
     }, 60);
   }
 
-  // sending: the id makes a repeat harmless, so what was not answered is simply sent again
+  // sending: in the order of writing, one at a time. The id makes a repeat harmless, so what was not answered is simply sent again.
   const unsent = new Map();
-  async function send(id, line) {
-    const item = unsent.get(id);
-    if (!item || item.busy) return;
-    item.busy = true;
+  const patience = 20_000; // an answer that takes longer is not waited for, ms
+  let sending = false;
+  let rest = 0;
+  const later = () => 1500 + Math.random() * 2000;
+  const save = () => keep(unsentKey, unsent.size ? JSON.stringify([...unsent].filter(([, item]) => !item.sent).map(([id, { line, at }]) => ({ id, line, at }))) : "");
+
+  async function pump() {
+    if (sending) return;
+    clearTimeout(rest);
+    sending = true;
     try {
-      const answer = await post(`/incidents/${number}/line`, { id, line });
+      for (;;) {
+        const [id, item] = [...unsent].find(([, x]) => !x.sent && !x.aside) ?? [];
+        if (!id) return;
+        if (await send(id, item)) continue;
+        rest = setTimeout(pump, later());
+        return;
+      }
+    } finally { sending = false; }
+  }
+
+  // send is true when the next one may go.
+  async function send(id, item) {
+    const { line } = item;
+    try {
+      const late = isNote(line) && (item.tries > 0 || now() - item.at > 1000);
+      item.tries++;
+      const answer = await post(`/incidents/${number}/line`, late ? { id, line, written_at: item.at } : { id, line }, AbortSignal.timeout(patience));
+      if (answer?.queued) {
+        unsent.delete(id);
+        save();
+        adopt(item.node, id, line, answer.written_at || item.at);
+        return true;
+      }
       item.sent = true;
+      save();
       if (answer?.events?.length === 0 && !/^\/(help|\?)/.test(line)) {
         drop(id);
         refuse("Nothing changed: that is so already. What you typed was not written down; send it as a note to keep it.");
         if (field.value === "") set(line);
       }
       setTimeout(() => drop(id), 4000); // the entry itself drops it sooner
+      return true;
     } catch (problem) {
-      if (problem.unanswered || problem.status >= 500) {
-        $(".entry-reason", item.node).textContent = problem.code === "read_only"
-          ? "Not saved: Tocsin is read-only. It is sent again until it is; leave this page open."
-          : "Not known to be saved. It is sent again until it is, and is never written twice.";
-        setTimeout(() => send(id, line), 1500 + Math.random() * 2000);
-      } else {
-        drop(id);
-        if (field.value === "") set(line);
-        refuse(problem.message);
-        field.focus();
+      if (!isNote(line) && (problem.code === "unreachable" || (problem.code === "uncertain" && meta("desk") === "joined"))) { // hours later it may be wrong
+        giveBack(id, item.doubt ? doubtful : problem.message);
+        return true;
       }
-    } finally {
-      item.busy = false;
+      // Who is signed out gets the line back into the field, unless that would lose or double something.
+      const held = problem.status === 401 && isNote(line) && (item.doubt || unsent.size > 1 || field.value !== "");
+      const waits = problem.unanswered || problem.status === 503 || problem.status === 429 || held;
+      if (!waits && problem.status < 500) {
+        giveBack(id, problem.message);
+        field.focus();
+        return true;
+      }
+      item.doubt ||= problem.code !== "read_only" && !(problem.status > 0 && problem.status < 500);
+      $(".entry-reason", item.node).textContent = problem.code === "read_only"
+        ? "Not saved: Tocsin is read-only. It is sent again until it is; leave this page open."
+        : problem.code === "not_queued" || problem.status === 401 || problem.status === 429 ? problem.message
+        : "Not known to be saved. It is sent again until it is, and is never written twice.";
+      if (waits) return false;
+      item.aside = true; // this one alone fails: the others need not wait for it
+      setTimeout(() => { item.aside = false; pump(); }, later());
+      return true;
     }
   }
   function drop(id) {
     unsent.get(id)?.node.remove();
-    unsent.delete(id);
+    if (unsent.delete(id)) save();
+  }
+  function giveBack(id, text) {
+    const { line } = unsent.get(id);
+    drop(id);
+    if (field.value === "") set(line);
+    refuse(text);
+  }
+  function put(id, line, at, doubt) {
+    const node = make("li", { class: "entry said", "data-command-id": id },
+      make("span", { class: "entry-time" }, "sending"),
+      make("div", { class: "entry-body" }, make("p", { class: "entry-text" }, line), make("p", { class: "entry-reason" })));
+    unsent.set(id, { node, line, at, tries: doubt ? 1 : 0, sent: false, aside: false, doubt });
+    pending?.append(node);
+    return node;
   }
   function submit() {
     const line = field.value.trim();
@@ -157,20 +217,16 @@ export function startComposer() {
     set("");
     close();
     refuse("");
-    const node = make("li", { class: "entry said", "data-command-id": id },
-      make("span", { class: "entry-time" }, "sending"),
-      make("div", { class: "entry-body" }, make("p", { class: "entry-text" }, line), make("p", { class: "entry-reason" })));
-    unsent.set(id, { node, busy: false, sent: false });
-    pending?.append(node);
-    node.scrollIntoView({ block: "nearest" });
-    send(id, line);
+    put(id, line, Math.round(now()), false).scrollIntoView({ block: "nearest" });
+    save();
+    pump();
   }
   onChange((element) => {
     if (unsent.size === 0) return;
     for (const [id, item] of unsent) if (document.querySelector(`#timeline [data-command-id="${id}"]`)) drop(id);
       else if (item.sent && element.dataset?.handle === me()) drop(id);
   });
-  onLive(() => { for (const [id, item] of unsent) if (!item.sent) send(id, $(".entry-text", item.node).textContent); });
+  onLive(pump);
 
   form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   field.addEventListener("input", () => { keep(draftKey, field.value); refuse(""); size(); ask(); back = -1; if (!field.value) delete field.dataset.dirty; });
@@ -206,5 +262,14 @@ export function startComposer() {
   let kept = "";
   try { kept = sessionStorage.getItem(draftKey) || ""; } catch { kept = ""; }
   if (kept) set(kept);
+  // What this page had not sent when it was left: a note goes now; a command counts when it is given.
+  let left = [];
+  try { left = JSON.parse(sessionStorage.getItem(unsentKey) || "[]"); } catch { left = []; }
+  for (const { id, line, at } of left) {
+    put(id, line, at, true);
+    if (!isNote(line)) giveBack(id, doubtful);
+  }
+  save();
+  pump();
   document.addEventListener("tocsin:compose", (event) => { set(event.detail); field.focus(); ask(); });
 }

@@ -46,7 +46,7 @@ export class Problem extends Error {
 let told = -1;
 export const position = () => told;
 
-export async function post(url, body) {
+export async function post(url, body, signal) {
   let answer;
   try {
     answer = await fetch(url, {
@@ -55,6 +55,7 @@ export async function post(url, body) {
       redirect: "error",
       headers: { "Content-Type": "application/json", Accept: "application/json", "X-Tocsin-CSRF": meta("csrf") },
       body: JSON.stringify(body),
+      signal,
     });
   } catch {
     throw new Problem(0, "unanswered", "The server did not answer. This may have been saved; sending it again is safe.");

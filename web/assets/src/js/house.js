@@ -1,4 +1,4 @@
-// The form that adds a chain: the address is tested in place.
+// The navigation; the form that adds a chain: the address is tested in place.
 import { $, $$, make, post } from "./dom.js";
 
 function show(place, t) {
@@ -9,7 +9,19 @@ function show(place, t) {
   if (t.ok) place.append(make("dl", { class: "facts" }, ...facts.map(([k, v]) => make("div", {}, make("dt", {}, k), make("dd", {}, String(v))))));
 }
 
+// The groups of the navigation close when somebody goes elsewhere.
+function startNav() {
+  const shut = (but) => { for (const d of $$(".nav-group[open]")) if (d !== but) d.open = false; };
+  document.addEventListener("click", (event) => shut(event.target.closest?.(".nav-group")));
+  document.addEventListener("focusin", (event) => shut(event.target.closest?.(".nav-group")));
+  document.addEventListener("keydown", (event) => {
+    const group = event.key === "Escape" && event.target.closest?.(".nav-group[open]");
+    if (group) { group.open = false; $("summary", group).focus(); }
+  });
+}
+
 export function startHouse() {
+  startNav();
   const form = $("[data-chain-form]");
   if (form) {
     const place = $("#chain-test");

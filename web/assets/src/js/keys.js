@@ -8,9 +8,11 @@ const off = () => recall("keys") === "off";
 const list = [
   ["Ctrl K", "go to a page or do something"],
   ["/", "write into the room, or search"],
-  ["g b", "board"], ["g i", "incidents"], ["g s", "signals"], ["g c", "chains"], ["g w", "wall"], ["g l", "log"], ["g d", "drills"],
-  ["c", "declare an incident"],
-  ["j  k", "next and previous entry of the timeline"],
+  ["g b", "board"], ["g i", "incidents"], ["g q", "queue by cost"], ["g r", "triage"], ["g s", "signals"], ["g n", "on-call"], ["g w", "wall"],
+  ["g c", "chains"], ["g e", "detectors"], ["g a", "wallets"], ["g l", "log"], ["g y", "escalation"], ["g m", "maintenance"], ["g d", "drills"], ["g u", "learning"],
+  ["c", "declare an incident; in triage: claim the one under the hands"],
+  ["h", "in triage: hand on the one under the hands"],
+  ["j  k", "next and previous entry of the timeline, or incident in triage"],
   ["t", "switch between UTC and local time"],
   ["?", "this list"],
 ];

@@ -1,6 +1,6 @@
 // The live connection: one socket, resumed where it broke off, and the truth about how fresh the page is.
 import { $, $$, meta, make, position } from "./dom.js";
-import { heard, hms, now } from "./clock.js";
+import { heard, now, when } from "./clock.js";
 import { insert, morph, morphMain } from "./morph.js";
 import { announce } from "./announce.js";
 
@@ -17,6 +17,7 @@ const topics = new Map();
 const reached = new Map(); // name -> {seq, from} of the newest frame: others of the same position may still come
 const sinks = [];          // takers of sample frames
 const fresh = [];          // told when the page is live again
+const away = [];           // told whenever the room is said to be away
 
 let socket = null;
 let attempt = 0;
@@ -30,9 +31,12 @@ let fetching = false;
 let again = false;
 let held = [];            // frames that came while the page was fetched
 let shown = { state: "", text: "" };
+let kept = Number(meta("kept")); // the room is away, and this is what was known of it then (unix ms); 0: it is not
+let owed = kept > 0;             // the page itself was kept: it is fetched anew once the room is back
 
 export const onSamples = (f) => sinks.push(f);
 export const onLive = (f) => fresh.push(f);
+export const onKept = (f) => away.push(f);
 
 function show(state, text, link) {
   const place = $("#live");
@@ -45,24 +49,29 @@ function show(state, text, link) {
   const words = $(".live-text", place);
   words.textContent = "";
   words.append(link ? make("a", { href: link }, text) : text);
+  if (state === "stale" || state === "back") document.body.dataset.stale = text; // paper says it too
+  else delete document.body.dataset.stale;
   if (state === "live" && before !== "live") for (const f of fresh) f();
 }
 
-// judge says the truth in the corner: LIVE only while the socket is open and heard.
+// judge says the truth in the corner: LIVE only while the socket is open and heard, and what is heard is the room itself.
 function judge() {
   if (ended) return;
   const quiet = Date.now() - lastMessage;
-  const since = () => hms(lastMessage ? lastMessage + (now() - Date.now()) : Number(meta("now")));
-  if (lastMessage === 0) {
+  const since = () => when(lastMessage ? lastMessage + (now() - Date.now()) : Number(meta("now")));
+  const stale = offline() || quiet > silence;
+  if (kept) show("stale", `STALE since ${when(kept)}`);
+  else if (lastMessage === 0) {
     if (performance.now() > silence) show("stale", `STALE since ${since()}`);
-    return;
-  }
-  if (navigator.onLine === false || quiet > silence) show("stale", `STALE since ${since()}`);
+  } else if (stale) show("stale", `STALE since ${since()}`);
   else if (socket?.readyState !== WebSocket.OPEN) show("back", `RECONNECTING since ${since()}`);
   else if ($("#read-only")?.dataset.on === "true") show("held", "READ-ONLY");
   else show("live", "LIVE");
-  if (quiet > dead && socket?.readyState === WebSocket.OPEN) drop();
+  if (lastMessage && quiet > dead && socket?.readyState === WebSocket.OPEN) drop();
 }
+
+// offline: a room in this computer, or kept by it, needs no network.
+const offline = () => navigator.onLine === false && !meta("desk");
 
 function drop() {
   const old = socket;
@@ -118,7 +127,7 @@ function connect() {
   mine.onclose = (event) => {
     if (socket !== mine) return;
     socket = null;
-    if (event.code === 1012 && restart < 0) restart = Math.random() * spread;
+    if (event.code === 1012 && restart < 0) restart = kept ? 0 : Math.random() * spread;
     if (!open && ++failures % 3 === 0) probe();
     retry();
   };
@@ -140,10 +149,17 @@ function end(reason) {
 }
 
 function take(message) {
-  heard(message.at);
+  if (message.type !== "kept") heard(message.at); // that one is not the server's
   switch (message.type) {
+    case "kept":
+      attempt = 0;
+      kept = Number(message.since) || kept || Number(meta("now"));
+      for (const f of away) f();
+      return;
     case "hello":
       attempt = 0;
+      kept = 0;
+      if (owed) { owed = false; refetch(); }
       if (ended) { ended = ""; refetch(); }
       if (message.build && meta("build") && message.build !== meta("build")) renewed();
       return;
@@ -227,6 +243,7 @@ export async function refetch() {
       const answer = await fetch(location.pathname + location.search, { credentials: "same-origin", headers: { Accept: "text/html", "Tocsin-Position": String(seen()) }, cache: "no-store" });
       if (answer.status === 401 || answer.status === 403 || (answer.redirected && new URL(answer.url).pathname === "/signin")) { end("Your session has ended."); break; }
       if (!answer.ok) throw new Error(String(answer.status));
+      if (answer.headers.has("Tocsin-Kept")) { owed = true; break; } // no newer than what is here
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (behind(page) && ++old <= 3) throw new Error("older than what is here"); // then the log itself is an older one
       const build = $('meta[name="build"]', page)?.content;
@@ -283,7 +300,11 @@ export function startLive() {
     topics.set(m.content, hold);
     reached.set(m.content, { seq: hold.since, from: hold.from });
   }
-  if (topics.size === 0) return;
+  if (topics.size === 0) {
+    if (kept) show("stale", `STALE since ${when(kept)}`);
+    return;
+  }
+  if (kept) judge();
   connect();
   setInterval(judge, 500);
   addEventListener("offline", judge);

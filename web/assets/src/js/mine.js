@@ -23,12 +23,14 @@ function mark() {
   }
   const place = $("[data-mine-count]");
   if (place) place.textContent = count ? `${count} for you` : "";
+  for (const e of $$("[data-only]")) e.hidden = !e.dataset.only.split(" ").includes(me());
+  for (const e of $$("[data-but]")) e.hidden = e.dataset.but.split(" ").includes(me());
   for (const e of $$("[data-handle]:is(.holder, .task)")) e.toggleAttribute("data-self", e.dataset.handle === me());
 }
 
 export function startMine() {
   mark();
   onChange((element) => {
-    if (["waiting", "roles", "tasks", "main"].includes(element.id)) mark();
+    if (["waiting", "roles", "tasks", "paging", "main"].includes(element.id)) mark();
   });
 }

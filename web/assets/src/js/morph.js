@@ -29,6 +29,8 @@ function release() {
 }
 
 export function startMorph() {
+  for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, () => { stirred = performance.now(); }, { capture: true, passive: true });
+  setInterval(settle, 1000);
   document.addEventListener("pointerdown", (event) => { pressed = event.target; }, true);
   for (const name of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(name, release, true);
   document.addEventListener("input", (event) => { if (isField(event.target)) event.target.dataset.dirty = ""; }, true);
@@ -66,8 +68,46 @@ function run(element, html, style) {
   changed(node, "morph");
 }
 
+// A list marked data-steady="<its rows>" keeps its order while somebody is at it with pointer or keyboard: what the rows say is brought up to date,
+// rows that are gone go, new ones come last. It takes its right order when they leave, or have not moved for a while.
+const patience = 30_000;
+let stirred = 0;
+const steadyHTML = new Map();
+
+const attended = (element) => performance.now() - stirred < patience && (element.matches(":hover") || element.contains(document.activeElement));
+
+function steady(element, html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const fresh = template.content.firstElementChild;
+  const rows = element.dataset.steady;
+  const old = [...element.querySelectorAll(rows)].map((row) => row.id);
+  const next = fresh ? [...fresh.querySelectorAll(rows)] : [];
+  const kept = next.filter((row) => old.includes(row.id));
+  const ordered = kept.slice().sort((a, b) => old.indexOf(a.id) - old.indexOf(b.id));
+  if (kept.length === 0 || (ordered.every((row, i) => row === kept[i]) && next.slice(0, kept.length).every((row, i) => row === kept[i]))) return html;
+  const list = next[0].parentElement;
+  list.prepend(...ordered);
+  fresh.dataset.held = "true";
+  steadyHTML.set(element.id, html);
+  return fresh.outerHTML;
+}
+
+function settle() {
+  for (const [id, html] of steadyHTML) {
+    const element = document.getElementById(id);
+    if (element && attended(element)) continue;
+    steadyHTML.delete(id);
+    if (element) morph(element, html);
+  }
+}
+
 // morph replaces one element by html; it waits while a pointer is pressed inside.
 export function morph(element, html) {
+  if (element.dataset.steady) {
+    steadyHTML.delete(element.id);
+    if (attended(element)) html = steady(element, html);
+  }
   if (pressed && element.contains(pressed)) {
     waiting.set(element.id, () => {
       const again = document.getElementById(element.id);

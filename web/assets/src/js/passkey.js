@@ -54,6 +54,10 @@ async function go(button) {
 export function startPasskeys() {
   const all = $$("[data-passkey]");
   if (all.length === 0) return;
+  if ($('meta[name="desk"]')) { // the window cannot make or use them and hides the buttons
+    for (const way of $$("details.other-way")) way.open = true;
+    return;
+  }
   if (!window.PublicKeyCredential) {
     for (const button of all) button.disabled = true;
     refuse(isSecureContext ? "This browser knows no passkeys. Use a recovery code." : "Passkeys need https or localhost. Use a recovery code here.");

@@ -1,9 +1,13 @@
 // The public page works without this; with it, updates come by themselves.
 let wait = 500;
 let last = 0;
+let kept = Number(document.querySelector('meta[name="kept"]')?.content); // the server is away, and this is as of then; 0: it is not
 const place = document.getElementById("live");
 const say = (text) => { if (place.textContent !== text) place.textContent = text; };
-const hms = (t) => new Date(t).toISOString().slice(11, 19);
+function when(t) {
+  const [day, time] = new Date(t).toISOString().split("T");
+  return `${day === new Date().toISOString().slice(0, 10) ? "" : `${day} `}${time.slice(0, 8)} UTC`;
+}
 
 // A cache before the server may still have the page from before the change; it
 // asks behind the first answer, so the page is asked for again a little later.
@@ -38,9 +42,11 @@ function connect() {
   const socket = new WebSocket(url);
   socket.onopen = () => { wait = 500; };
   socket.onmessage = (event) => {
-    last = Date.now();
     let m;
     try { m = JSON.parse(event.data); } catch { return; }
+    if (m.type === "kept") { kept = Number(m.since) || kept || last || Date.now(); return; }
+    if (m.type === "hello") kept = 0;
+    if (!kept) last = Date.now();
     if (m.type === "resync") refetch(m.seq);
     else if (m.html && m.key === "status") {
       put(new DOMParser().parseFromString(m.html, "text/html").getElementById("status"));
@@ -55,6 +61,6 @@ function connect() {
 
 connect();
 setInterval(() => {
-  if (last === 0) return;
-  say(Date.now() - last < 6000 && navigator.onLine ? "LIVE" : `STALE since ${hms(last)} UTC`);
+  if (kept) say(`STALE since ${when(kept)}`);
+  else if (last > 0) say(Date.now() - last < 6000 && (navigator.onLine || document.querySelector('meta[name="desk"]')) ? "LIVE" : `STALE since ${when(last)}`);
 }, 1000);

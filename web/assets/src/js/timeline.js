@@ -32,13 +32,13 @@ export function startTimeline() {
 
   // What the system says in a row folds into one line; people's words never do. The newest entries stay as they are.
   const opened = new Set(); // first entries of runs that somebody opened
-  const quiet = (e) => e.dataset.actor !== "person" && ["signal", "other", "task", "link"].includes(e.dataset.kind) && !e.matches(":target, .here, :focus-within");
+  const quiet = (e) => e.dataset.actor !== "person" && ["signal", "other", "task", "link", "paging", "triage", "impact"].includes(e.dataset.kind) && !e.matches(":target, .here, :focus-within");
   const hm = (e) => ($("time", e)?.textContent ?? "").slice(0, 5);
   function foldRun(run) {
     const first = run[0];
     const open = opened.has(first.id);
-    const signals = run.every((e) => e.dataset.kind === "signal");
-    const words = `${run.length} ${signals ? "signal updates" : "entries of the system"}, ${hm(first)}–${hm(run[run.length - 1])}`;
+    const all = (kind) => run.every((e) => e.dataset.kind === kind);
+    const words = `${run.length} ${all("signal") ? "signal updates" : all("paging") ? "entries of paging" : "entries of the system"}, ${hm(first)}–${hm(run[run.length - 1])}`;
     let line = first.previousElementSibling;
     if (!line?.classList.contains("fold")) {
       line = make("li", { class: "fold" }, make("span", { class: "entry-day" }, $(".entry-day", first)?.textContent ?? ""), make("button", { type: "button", "data-fold": true }));
