@@ -223,6 +223,9 @@ func (s *Server) gate(c *call, kind, key string) error {
 	if _, ok := r.Body.(intake.Problem); ok {
 		c.Response().Header().Set("Content-Type", "application/problem+json")
 	}
+	if r.Position >= 0 {
+		c.wrote(r.Position)
+	}
 	return c.JSON(r.Status, r.Body)
 }
 

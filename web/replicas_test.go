@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/auth"
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/incident"
+	"github.com/tocsin-ops/tocsin/internal/intake"
 )
 
 // at sends the same visitor's requests to another replica.
@@ -203,6 +206,25 @@ func TestReadYourWritesElsewhere(t *testing.T) {
 
 		loc := a.ana().post("/incidents", "title", "By form: "+title, "severity", "SEV3").want(303).header.Get("Location")
 		b.ana().get(loc).want(200).has("By form: " + title)
+	}
+	// So does who delivered an alert, whatever the sender's protocol has for an answer.
+	for kind, alert := range map[string]map[string]any{
+		intake.Generic:     {"key": "k", "title": "Delivered elsewhere", "state": "firing"},
+		intake.CloudEvents: {"specversion": "1.0", "id": "1", "source": "s", "type": "outflow.firing", "subject": "nomad", "data": map[string]any{"title": "Delivered as an event"}},
+	} {
+		src, key, err := a.Sources.Create(t.Context(), a.admin.String(), intake.Order{Name: kind, Kind: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := json.Marshal(alert)
+		answer := a.nobody().do("POST", "/api/v1/intake/"+kind+"/"+key, map[string]string{intake.Generic: "application/json", intake.CloudEvents: "application/cloudevents+json"}[kind], bytes.NewReader(body)).want(202)
+		position := answer.header.Get(headerPosition)
+		if position == "" {
+			t.Fatal("no position in the answer to " + kind)
+		}
+		there := robot.at(b)
+		there.header = http.Header{headerPosition: {position}}
+		there.get("/api/v1/signals").want(200).has(`"source":"` + src.ID)
 	}
 	// Nonsense is passed over at once; a position that never comes is waited for a moment.
 	robot.header.Set(headerPosition, "next week")

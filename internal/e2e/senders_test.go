@@ -20,6 +20,7 @@ func TestPagerDutyClient(t *testing.T) {
 	s := start(t, "")
 	id, _, key := s.source("PagerDuty", "pagerduty")
 	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(s.url))
+	client.HTTPClient = s.client
 	ctx := context.Background()
 	send := func(action, dedup string) (*pagerduty.V2EventResponse, error) {
 		return client.ManageEventWithContext(ctx, &pagerduty.V2Event{
@@ -88,7 +89,7 @@ func TestPagerDutyClient(t *testing.T) {
 func TestCloudEventsSDK(t *testing.T) {
 	s := start(t, "")
 	id, path, key := s.source("Events", "cloudevents")
-	client, err := cloudevents.NewClientHTTP(cehttp.WithTarget(s.url+path), cehttp.WithHeader("WebHook-Request-Origin", "e2e.example"))
+	client, err := cloudevents.NewClientHTTP(cehttp.WithTarget(s.url+path), cehttp.WithHeader("WebHook-Request-Origin", "e2e.example"), cehttp.WithRoundTripper(s.client.Transport))
 	must(t, err)
 	made := func(eventID, typ, subject string, at time.Time) cloudevents.Event {
 		e := cloudevents.NewEvent()

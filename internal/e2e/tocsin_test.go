@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,7 +57,7 @@ func prepare(t testing.TB, config string) *tocsin {
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.client = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	s.client = &http.Client{Timeout: 60 * time.Second, Transport: &mindful{RoundTripper: &http.Transport{MaxIdleConnsPerHost: 256}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		for _, o := range s.outs {
@@ -69,6 +71,31 @@ func prepare(t testing.TB, config string) *tocsin {
 	})
 	return s
 }
+
+// mindful sends back the newest position of the log that an answer brought, as a client does that wants to read what it wrote.
+type mindful struct {
+	http.RoundTripper
+	newest atomic.Int64
+}
+
+func (m *mindful) RoundTrip(r *http.Request) (*http.Response, error) {
+	const name = "Tocsin-Position"
+	if at := m.newest.Load(); at > 0 && r.Header.Get(name) == "" {
+		r = r.Clone(r.Context())
+		r.Header.Set(name, strconv.FormatInt(at, 10))
+	}
+	a, err := m.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if at, err := strconv.ParseInt(a.Header.Get(name), 10, 64); err == nil {
+		for was := m.newest.Load(); at > was && !m.newest.CompareAndSwap(was, at); was = m.newest.Load() {
+		}
+	}
+	return a, nil
+}
+
+func (m *mindful) CloseIdleConnections() { m.RoundTripper.(*http.Transport).CloseIdleConnections() }
 
 func cut(s, from string, n int) string {
 	if i := strings.Index(s, from); i >= 0 {
