@@ -108,7 +108,7 @@ func startCluster(t testing.TB, n *network, config string) *cluster {
 		if n != nil {
 			s.within, s.addr = n.within(i), n.front(i)+":8080"
 		}
-		s.client.Timeout = 10 * time.Second
+		s.client.Timeout = patience
 		s.up()
 		c.replicas[i] = s
 	}

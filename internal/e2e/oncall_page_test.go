@@ -77,9 +77,10 @@ func TestOnCallByKeys(t *testing.T) {
 	w.sees("says who has it", `!document.querySelector("#incident-strip .nobody") && document.querySelector("#incident-strip").innerText.includes("has it") && document.querySelector("#paging").innerText.includes("has it") && document.querySelector('#paging button[data-command="acknowledge"]').hidden`, patience)
 
 	// Taken back: what is said is what stood on the button that was pressed, though a frame makes another of it before the answer is there.
+	js[bool](w, `(() => { window.toasted = ""; const toasts = document.querySelector("#toasts"); new MutationObserver(() => { window.toasted += toasts.innerText; }).observe(toasts, { childList: true }); return true; })()`) // a toast goes by itself
 	w.tabTo(`#paging button[data-command="decline_page"]`)
 	w.press(enter)
-	w.sees("says who is paged next", `document.querySelector("#toasts").innerText.includes("You do not have it any more. Nobody else is there to page now. Paged at ")`, patience)
+	w.sees("says who is paged next", `window.toasted.includes("You do not have it any more. Nobody else is there to page now. Paged at ")`, patience)
 	w.sees("has nobody again", `document.querySelector("#incident-strip .nobody")`, patience)
 }
 

@@ -303,7 +303,7 @@ func TestPagedAndAcknowledged(t *testing.T) {
 func TestPageLatency(t *testing.T) {
 	s := start(t, "")
 	ana := s.enter("ana", "Ana Ruiz")
-	const people, rounds = 12, 5
+	const people, rounds = 12, 4
 	phones := newInbox(t)
 	team := s.oncall("create_team", map[string]any{"name": "Front", "tier": 1, "members": []string{"ana"}}, "Front")
 	component := func(i, round int) string { return fmt.Sprintf("c%d-%d", i, round) }
@@ -326,8 +326,11 @@ func TestPageLatency(t *testing.T) {
 			s.post(t, path, webhook(name, "firing", alert(name, name, map[string]any{"component": component(i, r)})))
 		}
 		until(t, fmt.Sprintf("all of round %d are paged", r), patience, func() (bool, string) {
-			n := len(phones.pages())
-			return n == (r+1)*people, fmt.Sprint(n)
+			got := map[string]bool{} // a delivery whose answer came too late comes twice
+			for _, l := range phones.pages() {
+				got[l.ID] = true
+			}
+			return len(got) == (r+1)*people, fmt.Sprint(len(got))
 		})
 	}
 	var took []time.Duration

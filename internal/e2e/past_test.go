@@ -45,6 +45,7 @@ func TestPastAndQueue(t *testing.T) {
 	w.types("c")
 	w.sees("has claimed it", fmt.Sprintf(`document.getElementById(%q).innerText.includes("claimed by Ana Ruiz")`, row(disk)), patience)
 	w.sees("marks it as hers", fmt.Sprintf(`document.getElementById(%q).classList.contains("mine")`, row(disk)), patience)
+	w.press(key{"Shift", "ShiftLeft", 16, ""}) // a hand is there, from now on
 	worst := s.declare("Hot wallet drained", "SEV1", nil)
 	w.sees("keeps the order under the hand", fmt.Sprintf(`%s === %q && document.getElementById("queue").innerText.includes("The order waits")`, order, row(bridge)+" "+row(disk)+" "+row(worst)), patience)
 	js[bool](w, `(() => { document.activeElement.blur(); return true; })()`)

@@ -60,13 +60,19 @@ func ask(t testing.TB, base, expr, bearer string) (a promAnswer) {
 	if bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	resp, err := http.DefaultClient.Do(r)
-	must(t, err)
-	defer resp.Body.Close()
-	if resp.StatusCode != 200 {
-		t.Fatalf("%s: %s", expr, resp.Status)
-	}
-	must(t, json.NewDecoder(resp.Body).Decode(&a))
+	until(t, expr+" is answered", patience, func() (bool, string) {
+		resp, err := http.DefaultClient.Do(r)
+		must(t, err)
+		defer resp.Body.Close()
+		if resp.StatusCode == http.StatusServiceUnavailable { // it took longer than a query may, on a busy machine
+			return false, resp.Status
+		}
+		if resp.StatusCode != 200 {
+			t.Fatalf("%s: %s", expr, resp.Status)
+		}
+		must(t, json.NewDecoder(resp.Body).Decode(&a))
+		return true, ""
+	})
 	return a
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,12 @@ func TestCommandOnOneReplicaIsOnTheOthers(t *testing.T) {
 	c.replicas[0].link = base(0) + link.Path // the key opens every replica
 	first.signIn(c.replicas[0], "Ana Ruiz", "ana")
 	n := c.replicas[1].declare("Declared on the second", "SEV2", nil)
+	for i, s := range c.replicas {
+		until(t, fmt.Sprintf("replica %d has it", i), patience, func() (bool, string) {
+			l := s.incidents()
+			return slices.ContainsFunc(l, func(x incident) bool { return x.Number == n }), fmt.Sprint(len(l))
+		})
+	}
 	windows := []*window{first}
 	for i := 1; i < 3; i++ {
 		w := first.another(fmt.Sprint("replica ", i), 1440, 900)
@@ -169,8 +176,8 @@ func TestRollingRestart(t *testing.T) {
 		}
 		select {
 		case <-s.run.gone:
-		case <-time.After(30 * time.Second):
-			t.Fatalf("replica %d did not end within 30 s of being asked", i)
+		case <-time.After(patience):
+			t.Fatalf("replica %d did not end within %s of being asked", i, patience)
 		}
 		other := c.replicas[(i+1)%3]
 		a.reach(t, topic, other.note(n, fmt.Sprintf("replica %d is away", i)).Position)

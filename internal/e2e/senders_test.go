@@ -159,7 +159,7 @@ func TestCloudEventsSDK(t *testing.T) {
 func TestHeartbeats(t *testing.T) {
 	s := start(t, "")
 	var made struct{ ID, Key, URL string }
-	s.api("POST", "/api/v1/sources", map[string]any{"name": "backup", "kind": "heartbeat", "every": "2s", "grace": "10s", "severity": "SEV2"}, &made) // the grace is what a busy machine may take between two steps
+	s.api("POST", "/api/v1/sources", map[string]any{"name": "backup", "kind": "heartbeat", "every": "2s", "grace": "15s", "severity": "SEV2"}, &made) // the grace is what a busy machine may take between two steps
 	path := "/api/v1/intake/heartbeat/" + made.Key
 	beat := func() { t.Helper(); s.asNobody("GET", path, nil) }
 	state := func() string {
@@ -189,7 +189,7 @@ func TestHeartbeats(t *testing.T) {
 	beat()
 	size := len(s.events())
 	s.kill()
-	time.Sleep(14 * time.Second) // an outage of ours, longer than interval and grace
+	time.Sleep(19 * time.Second) // an outage of ours, longer than interval and grace
 	s.up()
 	if got := state(); got != "waiting" && got != "late" {
 		t.Errorf("after our own outage: %s", got)
@@ -198,7 +198,7 @@ func TestHeartbeats(t *testing.T) {
 	if n := opened(); n != 0 {
 		t.Errorf("%d signals of our own outage", n)
 	}
-	until(t, "silence is a signal", patience, func() (bool, string) { return opened() == 1, state() })
+	until(t, "silence is a signal", 2*patience, func() (bool, string) { return opened() == 1, state() })
 	for _, g := range s.signals() {
 		if g.Source == made.ID && (!strings.HasPrefix(g.Reason, "Nothing since ") || !strings.HasSuffix(g.Reason, "expected every 2 s.") || g.Severity != "SEV2") {
 			t.Errorf("%+v", g)

@@ -26,7 +26,7 @@ func TestStorm(t *testing.T) {
 	const total = groups * turns * each
 	var taken, again atomic.Int64
 	var senders sync.WaitGroup
-	quarter, half := make(chan struct{}), make(chan struct{})
+	quarter, half, reached := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var atQuarter, atHalf sync.Once
 	began := time.Now()
 	for g := range groups {
@@ -34,6 +34,12 @@ func TestStorm(t *testing.T) {
 			for turn := range turns {
 				if ahead := time.Duration(turn)*time.Second + time.Duration(g)*20*time.Millisecond - time.Since(began); ahead > 0 {
 					time.Sleep(ahead) // the storm's own pace
+				}
+				if turn == turns-1 { // is not over before it was looked at, however late this machine comes to it
+					select {
+					case <-reached:
+					case <-time.After(2 * patience):
+					}
 				}
 				var list []map[string]any
 				for i := range each {
@@ -67,6 +73,7 @@ func TestStorm(t *testing.T) {
 	} else {
 		t.Logf("a note and a new incident were with everybody who watches when %d of %d alerts were taken", n, total)
 	}
+	close(reached)
 	<-half
 	s.restart() // kill -9
 	senders.Wait()
@@ -76,10 +83,9 @@ func TestStorm(t *testing.T) {
 	// Every alert is a signal, once, and has an incident.
 	opened := map[string]string{}  // signal of each key
 	var attached map[string]string // signal: why
-	var paged []string
 	until(t, "every alert has an incident", 2*patience, func() (bool, string) {
 		clear(opened)
-		attached, paged = map[string]string{}, nil
+		attached = map[string]string{}
 		for _, e := range s.events() {
 			switch e.Type {
 			case "signal.opened":
@@ -97,14 +103,6 @@ func TestStorm(t *testing.T) {
 				for _, g := range b.Signals {
 					attached[g.Signal] = g.Correlation
 				}
-			case "incident.paged":
-				var b struct {
-					People []struct{ Page string }
-				}
-				must(t, json.Unmarshal(e.Data, &b))
-				for _, p := range b.People {
-					paged = append(paged, p.Page)
-				}
 			}
 		}
 		return len(opened) == total && len(attached) == total, fmt.Sprintf("%d signals, %d attached", len(opened), len(attached))
@@ -120,11 +118,26 @@ func TestStorm(t *testing.T) {
 	}
 
 	// Each page reaches the phone once, in few bundles.
+	var paged []string
 	var bundles map[string]bool
 	until(t, "every page arrives", 2*patience, func() (bool, string) {
+		letters := phone.pages() // first: what arrived is in the log before
+		paged = nil
+		for _, e := range s.events() {
+			if e.Type != "incident.paged" {
+				continue
+			}
+			var b struct {
+				People []struct{ Page string }
+			}
+			must(t, json.Unmarshal(e.Data, &b))
+			for _, p := range b.People {
+				paged = append(paged, p.Page)
+			}
+		}
 		got := map[string]map[string]bool{} // page: deliveries
 		bundles = map[string]bool{}
-		for _, l := range phone.pages() {
+		for _, l := range letters {
 			if got[l.ID] == nil {
 				got[l.ID] = map[string]bool{}
 			}

@@ -85,6 +85,14 @@ func (m *mindful) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Header.Set(name, strconv.FormatInt(at, 10))
 	}
 	a, err := m.RoundTripper.RoundTrip(r)
+	for began := time.Now(); err == nil && r.Method == "GET" && time.Since(began) < patience/2; { // the server itself waits 2 s
+		want, _ := strconv.ParseInt(r.Header.Get(name), 10, 64)
+		if shows, no := strconv.ParseInt(a.Header.Get(name), 10, 64); no != nil || shows >= want {
+			break
+		}
+		_ = a.Body.Close()
+		a, err = m.RoundTripper.RoundTrip(r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +197,12 @@ func (s *tocsin) api(method, path string, in, out any) int {
 	if in != nil {
 		body = mustJSON(s.t, in)
 	}
-	code, b, err := s.try(method, path, http.Header{"Authorization": {"Bearer " + s.token}}, body)
+	auth := http.Header{"Authorization": {"Bearer " + s.token}}
+	code, b, err := s.try(method, path, auth, body)
+	for began := time.Now(); s.store != "" && err == nil && code == 503 && strings.Contains(string(b), `"read_only"`) && time.Since(began) < patience; {
+		time.Sleep(200 * time.Millisecond) // refused before anything was done: etcd was slow
+		code, b, err = s.try(method, path, auth, body)
+	}
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}

@@ -74,7 +74,7 @@ func (v *viewer) live() bool {
 }
 
 func (v *viewer) run(c *cluster, replica int, ends chan struct{}) {
-	dialer := websocket.Dialer{HandshakeTimeout: 2 * time.Second}
+	dialer := websocket.Dialer{HandshakeTimeout: 10 * time.Second}
 	for {
 		select {
 		case <-ends:
