@@ -26,6 +26,8 @@ type Options struct {
 	Log     *slog.Logger // nil: nothing is logged
 	Shell   Shell
 	Clock   func() time.Time // nil: time.Now
+
+	AnswerIn time.Duration // of remote.Options; 0: its own
 }
 
 // Desk is the program behind the window. Its methods may be called at the same time.

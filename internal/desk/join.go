@@ -123,18 +123,18 @@ func (d *Desk) joinForm(w http.ResponseWriter, r *http.Request) {
 	if pin == "" && before {
 		pin = known.Pin
 	}
-	hello, why := remote.Probe(r.Context(), want.base, pin)
+	hello, why := remote.Probe(r.Context(), want.base, pin, d.o.AnswerIn)
 	switch {
 	case why != nil && why.Code == remote.CodeNeedsTLS:
 		want.base.Scheme = "https"
-		hello, why = remote.Probe(r.Context(), want.base, pin)
+		hello, why = remote.Probe(r.Context(), want.base, pin, d.o.AnswerIn)
 	case why != nil && why.Code == remote.CodePlain && !want.named:
 		p.Address, p.Plain = "http://"+strings.TrimPrefix(want.text, "https://"), true
 		ask(http.StatusOK, "", "")
 		return
 	}
 	if why != nil && why.Code == remote.CodePinChanged {
-		if vouched, none := remote.Probe(r.Context(), want.base, ""); none == nil { // it has an ordinary certificate now
+		if vouched, none := remote.Probe(r.Context(), want.base, "", d.o.AnswerIn); none == nil { // it has an ordinary certificate now
 			pin, hello, why = "", vouched, nil
 		}
 	}

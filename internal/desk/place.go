@@ -191,7 +191,7 @@ func (d *Desk) openRemote(s Settings, p *place) (err error) {
 	}
 	p.room, err = remote.Open(remote.Options{
 		Base: p.base, Pin: r.Pin, Dir: filepath.Join(d.roomDir(r.ID), "kept"), Keep: true, Notes: p.box,
-		Log: d.o.Log.With("component", "remote"), Insert: inserted("joined"), Clock: d.o.Clock,
+		Log: d.o.Log.With("component", "remote"), Insert: inserted("joined"), Clock: d.o.Clock, AnswerIn: d.o.AnswerIn,
 	})
 	return err
 }
@@ -232,7 +232,7 @@ func (d *Desk) openHere(ctx context.Context, g *errgroup.Group, s Settings, p *p
 	}
 	p.base = &url.URL{Scheme: "http", Host: a.Addr()}
 	p.room, err = remote.Open(remote.Options{
-		Base: p.base, Dir: filepath.Join(d.o.Dir, "desk", "here"), Log: d.o.Log.With("component", "remote"), Insert: inserted("embedded"), Clock: d.o.Clock,
+		Base: p.base, Dir: filepath.Join(d.o.Dir, "desk", "here"), Log: d.o.Log.With("component", "remote"), Insert: inserted("embedded"), Clock: d.o.Clock, AnswerIn: d.o.AnswerIn,
 	})
 	return err
 }

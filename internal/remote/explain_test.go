@@ -72,7 +72,7 @@ func TestCertificatesInWords(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			base, asked := secured(t, c.cert, c.change)
-			_, got := Probe(t.Context(), base, "")
+			_, got := Probe(t.Context(), base, "", answerWithin)
 			if got == nil || got.Code != c.code {
 				t.Fatalf("%+v, want %s", got, c.code)
 			}
@@ -93,13 +93,13 @@ func TestCertificatesInWords(t *testing.T) {
 			if c.code == CodeTLSVersion {
 				return
 			}
-			if g, got := Probe(t.Context(), base, fingerprint(c.cert.Leaf)); got != nil || g != (Greeting{"Acme", "v1"}) {
+			if g, got := Probe(t.Context(), base, fingerprint(c.cert.Leaf), answerWithin); got != nil || g != (Greeting{"Acme", "v1"}) {
 				t.Errorf("trusted by its fingerprint: %+v %+v", g, got)
 			}
 		})
 	}
 	base, _ := secured(t, issue(t, authority, nil), nil)
-	if g, got := Probe(t.Context(), base, ""); got != nil || g != (Greeting{"Acme", "v1"}) {
+	if g, got := Probe(t.Context(), base, "", answerWithin); got != nil || g != (Greeting{"Acme", "v1"}) {
 		t.Errorf("a good certificate: %+v %+v", g, got)
 	}
 }
@@ -109,14 +109,14 @@ func TestPinnedCertificateChanged(t *testing.T) {
 	pin := fingerprint(issue(t, nil, nil).Leaf)
 	for name, cert := range map[string]tls.Certificate{"self-signed": issue(t, nil, nil), "vouched for": issue(t, authority, nil)} {
 		base, asked := secured(t, cert, nil)
-		_, got := Probe(t.Context(), base, pin)
+		_, got := Probe(t.Context(), base, pin, answerWithin)
 		if got == nil || got.Code != CodePinChanged || !strings.Contains(got.Sentence, "WARNING") || got.Fingerprint != fingerprint(cert.Leaf) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if vouched := strings.Contains(got.Remedy, "vouches for the new one"); vouched != (name == "vouched for") {
 			t.Errorf("%s: %q", name, got.Remedy)
 		}
-		r, err := Open(Options{Base: base, Pin: pin, Dir: t.TempDir()})
+		r, err := Open(Options{Base: base, Pin: pin, Dir: t.TempDir(), AnswerIn: answerWithin})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,12 +148,6 @@ func TestOtherTroubles(t *testing.T) {
 		return parse(t, s.URL)
 	}
 	tlsBase, _ := secured(t, issue(t, authority, nil), nil)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := parse(t, "http://"+listener.Addr().String())
-	listener.Close()
 	raw := func(answer string) *url.URL {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -187,7 +181,7 @@ func TestOtherTroubles(t *testing.T) {
 		{"https where plain HTTP is expected", swap(tlsBase, "http"), CodeNeedsTLS},
 		{"the same as an alert", raw("\x15\x03\x01\x00\x02\x02\x16"), CodeNeedsTLS},
 		{"a redirect to https", says(301, http.Header{"Location": {"https://127.0.0.1/"}}, ""), CodeNeedsTLS},
-		{"nobody listens", closed, CodeRefused},
+		{"nobody listens", parse(t, "http://127.0.0.1:1"), CodeRefused},
 		{"hangs up", raw(""), CodeBroken},
 		{"no HTTP at all", raw("SSH-2.0-OpenSSH_9\r\n"), CodeForeign},
 		{"a captive portal", says(302, http.Header{"Location": {"http://portal.example/"}}, ""), CodeForeign},
@@ -198,11 +192,11 @@ func TestOtherTroubles(t *testing.T) {
 		{"a Tocsin that starts", says(503, http.Header{"Content-Type": {"application/problem+json"}}, `{"code":"unavailable"}`), CodeStarting},
 		{"no address", parse(t, "https:///x"), "bad_address"},
 	} {
-		if _, got := Probe(t.Context(), c.base, ""); got == nil || got.Code != c.code || got.Sentence == "" || got.Remedy == "" {
+		if _, got := Probe(t.Context(), c.base, "", answerWithin); got == nil || got.Code != c.code || got.Sentence == "" || got.Remedy == "" {
 			t.Errorf("%s: %+v, want %s", c.name, got, c.code)
 		}
 	}
-	if _, got := Probe(t.Context(), parse(t, "http://no-such-host.invalid"), ""); got == nil || got.Code != CodeNoName && got.Code != CodeNoLookup {
+	if _, got := Probe(t.Context(), parse(t, "http://no-such-host.invalid"), "", answerWithin); got == nil || got.Code != CodeNoName && got.Code != CodeNoLookup {
 		t.Errorf("a name that does not exist: %+v", got)
 	}
 
@@ -239,10 +233,8 @@ func TestSilentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	began := time.Now()
-	_, got := Probe(t.Context(), parse(t, "https://"+l.Addr().String()), "")
-	if got == nil || got.Code != CodeTimeout || time.Since(began) > answerIn+patience {
-		t.Errorf("%+v after %v", got, time.Since(began))
+	if _, got := Probe(t.Context(), parse(t, "https://"+l.Addr().String()), "", 0); got == nil || got.Code != CodeTimeout {
+		t.Errorf("%+v", got)
 	}
 }
 

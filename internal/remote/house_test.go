@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -220,20 +221,31 @@ type line struct {
 }
 
 func newLine(t *testing.T, to string) *line {
-	x := &line{t: t, to: to, open: map[net.Conn]bool{}, addr: "127.0.0.1:0"}
-	x.connect()
+	x := &line{t: t, to: to, open: map[net.Conn]bool{}}
+	for x.l == nil { // a port that the system gives to nobody by itself stays free while the line is cut
+		x.addr = fmt.Sprint("127.0.0.1:", 10000+rand.IntN(22000))
+		if l, err := net.Listen("tcp", x.addr); err == nil {
+			x.carries(l)
+		}
+	}
 	t.Cleanup(func() { x.cut(); x.wg.Wait() })
 	return x
 }
 
 func (x *line) connect() {
 	x.t.Helper()
-	l, err := net.Listen("tcp", x.addr)
-	if err != nil {
-		x.t.Fatal(err)
-	}
+	var l net.Listener
+	until(x.t, "the line is at its address again", patience, func() (ok bool) {
+		var err error
+		l, err = net.Listen("tcp", x.addr)
+		return err == nil
+	})
+	x.carries(l)
+}
+
+func (x *line) carries(l net.Listener) {
 	x.mu.Lock()
-	x.l, x.addr, x.silent, x.deaf = l, l.Addr().String(), false, false
+	x.l, x.silent, x.deaf = l, false, false
 	x.mu.Unlock()
 	x.wg.Go(func() {
 		for {
@@ -257,16 +269,17 @@ func (x *line) carry(c net.Conn) {
 	x.mu.Unlock()
 	pass := func(dst, src net.Conn, deafens bool) {
 		defer dst.Close()
+		drops := func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.silent || deafens && x.deaf }
 		b := make([]byte, 32<<10)
 		for {
 			n, err := src.Read(b)
+			for err != nil && drops() { // the end does not arrive either
+				time.Sleep(5 * time.Millisecond)
+			}
 			if err != nil {
 				return
 			}
-			x.mu.Lock()
-			drop := x.silent || deafens && x.deaf
-			x.mu.Unlock()
-			if drop {
+			if drops() {
 				continue
 			}
 			if _, err := dst.Write(b[:n]); err != nil {
@@ -287,14 +300,25 @@ func (x *line) cut() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.l.Close()
+	x.silent, x.deaf = false, false
 	for c := range x.open {
 		c.Close()
 	}
 }
 
-// hush drops every byte, as a network that broke does.
+// hush drops every byte, and the ends of connections, as a network that broke does.
 func (x *line) hush(silent, deaf bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.silent, x.deaf = silent, deaf
+}
+
+// mend lets every byte pass again, and ends the connections that lost some.
+func (x *line) mend() {
+	x.hush(false, false)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for c := range x.open {
+		c.Close()
+	}
 }

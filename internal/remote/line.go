@@ -21,7 +21,7 @@ import (
 const (
 	mostLine   = 1 << 20          // bytes of a request that may be a note: as much as the room takes
 	mostAnswer = 1 << 20          // bytes of an answer that is read as a whole
-	noteIn     = 15 * time.Second // for the room to take a note
+	noteIn     = 15 * time.Second // for the room to take a note, unless a look waits longer
 )
 
 var linePath = regexp.MustCompile(`^/incidents/([1-9][0-9]{0,8})/line$`)
@@ -94,7 +94,7 @@ func parseNote(body []byte) (n outbox.Note, ok bool) {
 // sayNow gives the note to the room. It reports false when nobody knows whether the room has it; then nothing was answered. It goes on when the page
 // that said it is gone: what was said is said.
 func (r *Room) sayNow(w http.ResponseWriter, req *http.Request, body []byte) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), noteIn)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), max(noteIn, r.o.AnswerIn))
 	defer cancel()
 	out := req.Clone(ctx)
 	out.RequestURI = ""
@@ -144,7 +144,7 @@ func (r *Room) queue(w http.ResponseWriter, req *http.Request, n outbox.Note) {
 	for name, value := range safety {
 		w.Header().Set(name, value)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), noteIn)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), max(noteIn, r.o.AnswerIn))
 	defer cancel()
 	if err := r.o.Notes.Add(ctx, n); err != nil {
 		r.log.Warn("a note could not be queued", "err", err)

@@ -99,8 +99,12 @@ func issue(t testing.TB, by *signer, change func(*x509.Certificate)) tls.Certifi
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// patience bounds waits for what comes within seconds on a quiet machine.
-const patience = 45 * time.Second
+// patience bounds waits for what comes within seconds on a quiet machine. answerWithin is how long a look waits there: a machine that stands still for some
+// seconds is not a room that is away.
+const (
+	patience     = 45 * time.Second
+	answerWithin = 20 * time.Second
+)
 
 // until waits for what the network brings.
 func until(t testing.TB, what string, within time.Duration, is func() bool) time.Duration {

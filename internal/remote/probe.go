@@ -19,8 +19,8 @@ const (
 	lookSlower  = 2 * time.Second        // when that has lasted for longWay
 	longWay     = 2 * time.Minute        //
 	lookLeast   = 200 * time.Millisecond // between two looks, whoever asks
-	answerIn    = 3 * time.Second        // for one look
-	probeIn     = 8 * time.Second        // for Probe altogether
+	answerIn    = 3 * time.Second        // for one look, unless Options say otherwise
+	probeIn     = 8 * time.Second        // for Probe altogether, if that is enough for two looks
 	saveEvery   = 15 * time.Second
 	sessionEach = time.Minute
 )
@@ -28,16 +28,20 @@ const (
 // Greeting is what a Tocsin says of itself to strangers.
 type Greeting struct{ Site, Version string }
 
-// Probe finds out whether a Tocsin answers at base, without signing in. It takes at most 8 s.
-func Probe(ctx context.Context, base *url.URL, pin string) (Greeting, *Trouble) {
+// Probe finds out whether a Tocsin answers at base, without signing in. It takes at most 8 s. answer is as Options.AnswerIn; a longer one makes Probe wait
+// for twice as long.
+func Probe(ctx context.Context, base *url.URL, pin string, answer time.Duration) (Greeting, *Trouble) {
+	if answer == 0 {
+		answer = answerIn
+	}
 	if err := plainBase(base); err != nil {
 		return Greeting{}, &Trouble{Code: "bad_address", Sentence: "This is not the address of a server.", Remedy: "It looks like https://tocsin.example.org, with a port when it has one of its own."}
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeIn)
+	ctx, cancel := context.WithTimeout(ctx, max(probeIn, 2*answer))
 	defer cancel()
-	wire := newTransport(pin, base.Hostname())
+	wire := newTransport(pin, base.Hostname(), answer)
 	defer wire.CloseIdleConnections()
-	if t := look(ctx, wire, base); t != nil {
+	if t := look(ctx, wire, base, answer); t != nil {
 		return Greeting{}, t
 	}
 	res, err := ask(ctx, wire, base, "/signin", "")
@@ -76,8 +80,8 @@ func ask(ctx context.Context, wire http.RoundTripper, base *url.URL, path, cooki
 const agent = "Tocsin desktop"
 
 // look asks whether the room answers. nil: it does.
-func look(ctx context.Context, wire http.RoundTripper, base *url.URL) *Trouble {
-	ctx, cancel := context.WithTimeout(ctx, answerIn)
+func look(ctx context.Context, wire http.RoundTripper, base *url.URL, answer time.Duration) *Trouble {
+	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	res, err := ask(ctx, wire, base, "/readyz", "")
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // front serves a Room as the window's front does.
@@ -20,6 +19,9 @@ func front(t *testing.T, o Options) (*Room, *httptest.Server, *http.Client) {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
+	}
+	if o.AnswerIn == 0 {
+		o.AnswerIn = answerWithin
 	}
 	r, err := Open(o)
 	if err != nil {
@@ -118,7 +120,7 @@ func TestCookiesStayOnTheirSide(t *testing.T) {
 	if b, _ := os.ReadFile(file); !strings.Contains(string(b), "s3cret") || strings.Contains(string(b), "notice") {
 		t.Errorf("on disk: %s", b)
 	}
-	again, err := Open(Options{Base: parse(t, up.URL), Dir: dir})
+	again, err := Open(Options{Base: parse(t, up.URL), Dir: dir, AnswerIn: answerWithin})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,9 +326,8 @@ func TestPost(t *testing.T) {
 		t.Errorf("the token was fetched %d times", pages)
 	}
 	up.Close()
-	began := time.Now()
 	_, _, err := r.Post(t.Context(), "/incidents/1/line", map[string]string{})
-	if _, is := err.(*Trouble); !is || time.Since(began) > patience {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if _, is := err.(*Trouble); !is {
+		t.Errorf("%v", err)
 	}
 }

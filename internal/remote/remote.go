@@ -29,6 +29,8 @@ type Options struct {
 	Log    *slog.Logger     // nil: nothing is logged
 	Insert string           // put before </head> of every page
 	Clock  func() time.Time // nil: time.Now
+
+	AnswerIn time.Duration // a room that does not answer a look for so long is away; 0: 3 s
 }
 
 // Notes takes notes that the room could not be given. Add returns when the note is safe, or an error that carries a sentence for people.
@@ -68,8 +70,11 @@ func Open(o Options) (*Room, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.AnswerIn == 0 {
+		o.AnswerIn = answerIn
+	}
 	r := &Room{
-		o: o, log: o.Log, wire: newTransport(o.Pin, o.Base.Hostname()), jar: openJar(filepath.Join(o.Dir, "session.json"), trustworthy(o.Base), o.Clock),
+		o: o, log: o.Log, wire: newTransport(o.Pin, o.Base.Hostname(), o.AnswerIn), jar: openJar(filepath.Join(o.Dir, "session.json"), trustworthy(o.Base), o.Clock),
 		kick: make(chan struct{}, 1), doubt: make(chan struct{}, 1), stir: make(chan struct{}, 1),
 	}
 	r.state = openState(filepath.Join(o.Dir, "heard.json"), o.Clock)

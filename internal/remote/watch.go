@@ -67,7 +67,7 @@ func (r *Room) watch(ctx context.Context) {
 func (r *Room) glance(ctx context.Context) {
 	began := r.o.Clock()
 	was := r.state.away()
-	if t := look(ctx, r.wire, r.o.Base); t != nil {
+	if t := look(ctx, r.wire, r.o.Base, r.o.AnswerIn); t != nil {
 		r.unheard(ctx, t, began)
 		return
 	}
@@ -91,7 +91,7 @@ func (r *Room) unheard(ctx context.Context, t *Trouble, began time.Time) {
 // checkSession asks whether the room takes the session. Only its own no counts.
 func (r *Room) checkSession(ctx context.Context) {
 	began := r.o.Clock()
-	soon, cancel := context.WithTimeout(ctx, answerIn)
+	soon, cancel := context.WithTimeout(ctx, r.o.AnswerIn)
 	defer cancel()
 	cookie, gen := r.jar.header("/", sessionCookie)
 	res, err := ask(soon, r.wire, r.o.Base, pathOpen, cookie)

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// How long is waited for the parts of a connection. How long for an answer is for the watch to judge: it looks by itself whether the room is there.
+// How long is waited for the parts of a connection, unless a look waits longer. How long for an answer is for the watch to judge: it looks by itself
+// whether the room is there.
 const (
 	dialIn      = 5 * time.Second
 	handshakeIn = 5 * time.Second
@@ -38,10 +39,10 @@ func fingerprint(leaf *x509.Certificate) string {
 }
 
 // newTransport speaks HTTP/1.1: websockets need it, and a connection that went dead takes nothing else with it.
-func newTransport(pin, host string) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialIn, KeepAlive: 15 * time.Second}
+func newTransport(pin, host string, answer time.Duration) *http.Transport {
+	dialer := &net.Dialer{Timeout: max(dialIn, answer), KeepAlive: 15 * time.Second}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: trust(pin, host), TLSHandshakeTimeout: handshakeIn,
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: trust(pin, host), TLSHandshakeTimeout: max(handshakeIn, answer),
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, MaxIdleConnsPerHost: 16, IdleConnTimeout: idleFor,
 		MaxResponseHeaderBytes: 64 << 10, ExpectContinueTimeout: time.Second,
 	}
