@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -171,8 +172,8 @@ func TestAcknowledge(t *testing.T) {
 // TestRoomIsAway: a room elsewhere that stops is told of after a while, what is typed is kept with its time, and sent once when the room is back.
 func TestRoomIsAway(t *testing.T) {
 	dir := t.TempDir()
-	srv := serve(t, dir, "127.0.0.1:0", "Meridian")
-	address := srv.app.Addr()
+	address := "127.0.0.1:" + strconv.Itoa(freePort(t)) // stays free while nobody listens there
+	srv := serve(t, dir, address, "Meridian")
 	h := start(t, t.TempDir())
 	h.d.patience = 300 * time.Millisecond
 	w, _ := h.enter("")
@@ -275,7 +276,7 @@ func TestWhatBecomesOfANote(t *testing.T) {
 	}))
 	defer srv.Close()
 	base, _ := url.Parse(srv.URL)
-	room, err := remote.Open(remote.Options{Base: base, Dir: t.TempDir()})
+	room, err := remote.Open(remote.Options{Base: base, Dir: t.TempDir(), AnswerIn: answerWithin})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -122,6 +125,9 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
+// answerWithin is how long a look at a room waits here: a machine that stands still for some seconds is not a room that is away.
+const answerWithin = 20 * time.Second
+
 // house is a running Desk with its window.
 type house struct {
 	*testing.T
@@ -135,7 +141,7 @@ type house struct {
 func start(t *testing.T, dir string, change ...func(*Options)) *house {
 	t.Helper()
 	h := &house{T: t, shell: newShell(), log: new(safeBuffer)}
-	o := Options{Dir: dir, Version: "test", Shell: h.shell, Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o := Options{Dir: dir, Version: "test", Shell: h.shell, AnswerIn: answerWithin, Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(&o)
 	}
@@ -154,7 +160,7 @@ func start(t *testing.T, dir string, change ...func(*Options)) *house {
 				t.Errorf("Run: %v", err)
 			}
 		case <-time.After(45 * time.Second):
-			t.Error("Run did not return within 20 s")
+			t.Error("Run did not return within 45 s")
 		}
 		for _, secret := range []string{h.d.gate.cookie, enterPath, "join/join_", "wall/wall_", "tocsin_session"} {
 			if strings.Contains(h.log.String(), secret) {
@@ -339,6 +345,20 @@ func field(t testing.TB, page, name string) string {
 	return m[1]
 }
 
+// freePort is a port that nobody uses now, and none of those that the system gives to connections, so that nobody gets it by chance meanwhile.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 1000 {
+		port := 10000 + rand.IntN(22000) // below 32768
+		if ln, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+			_ = ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
 // server is a Tocsin elsewhere, on loopback.
 type server struct {
 	app  *app.App
@@ -363,7 +383,7 @@ func serve(t *testing.T, dir, address, name string) *server {
 		}
 	})}
 	t.Cleanup(s.stop)
-	if err := a.WaitReady(t.Context(), 30*time.Second); err != nil {
+	if err := a.WaitReady(t.Context(), time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	return s

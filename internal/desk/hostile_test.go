@@ -120,13 +120,13 @@ func TestHostileRoom(t *testing.T) {
 	if s := w.script(page, page, http.MethodPost, "/.desk/do", `{"id":"kiosk"}`); s.status != 422 {
 		t.Errorf("a room takes the whole display: %d", s.status)
 	}
-	opened := 0
+	opened, began := 0, time.Now()
 	for range 50 {
 		if s := w.script(page, page, http.MethodPost, "/.desk/open", `{"url":"https://ads.example/"}`); s.status == 200 {
 			opened++
 		}
 	}
-	if opened > mostOpens {
+	if opened > mostOpens*(1+int(time.Since(began)/opensIn)) {
 		t.Errorf("a room opens %d pages in the user's browser at once", opened)
 	}
 	if s := w.script(page, page, http.MethodGet, "/worker.js", "", "Service-Worker", "script"); s.status != 404 {

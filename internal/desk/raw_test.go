@@ -33,7 +33,7 @@ func TestRawRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(60 * time.Second))
 		if _, err := io.WriteString(c, text); err != nil {
 			t.Fatal(err)
 		}

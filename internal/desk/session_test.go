@@ -58,7 +58,7 @@ func TestAttentionOfTwo(t *testing.T) {
 	w.get("/as/ana").want(t, 200, "", "I am ana")
 	h.shell.until(t, "ana's page is shown", h.shell.said("notify page/ana-0"))
 	w.get("/as/ben").want(t, 200, "", "I am ben")
-	step <- struct{}{} // the stream of ana says more
+	close(step) // the stream of ana says more, if it is still there
 	began, before := time.Now(), len(h.shell.told())
 	h.shell.until(t, "what was shown of ana is taken back", h.shell.said("withdraw page/ana-0"))
 	h.shell.until(t, "ben's page is shown", func(s *shell) bool {
