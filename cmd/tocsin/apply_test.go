@@ -54,11 +54,7 @@ func TestApplyAndExport(t *testing.T) {
 	dir := t.TempDir()
 	s := background(t, []string{"TOCSIN_BOOTSTRAP_TOKEN=from-the-environment-123456"}, "serve", "--addr", "127.0.0.1:0", "--data", dir)
 	link := s.says(regexp.MustCompile(`sign-in link: (http://\S+/join/\S+)`))[1]
-	for range 100 {
-		if code, _ := s.get("/readyz", ""); code == 200 {
-			break
-		}
-	}
+	s.ready()
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.PostForm(link, url.Values{"handle": {"ana"}, "name": {"Ana Alvarez"}})
 	if err != nil {

@@ -33,7 +33,7 @@ func TestFromOneMachineToReplicas(t *testing.T) {
 	var keys []string
 	for _, name := range []string{"a", "b", "c"} {
 		s := background(t, nil, "serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(place, name), "--store", shared)
-		s.says(address)
+		s.ready()
 		if code, body := s.get("/api/v1/log?follow=false", token); code != http.StatusOK || strings.Count(body, `"token.created"`) != 4 {
 			t.Errorf("replica %s: %d %s", name, code, body)
 		}

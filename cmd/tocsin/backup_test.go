@@ -129,11 +129,7 @@ func TestBackupOfAServerThatRuns(t *testing.T) {
 	reader := strings.TrimSpace(ok(t, "tocsin_", "token", "create", "--name", "reader", "--role", "responder", "--data", dir))
 	s := background(t, nil, "serve", "--addr", "127.0.0.1:0", "--data", dir)
 	url := s.says(address)[1]
-	for range 100 {
-		if code, _ := s.get("/readyz", ""); code == 200 {
-			break
-		}
-	}
+	s.ready()
 	near, far := filepath.Join(place, "near.backup"), filepath.Join(place, "far.backup")
 	ok(t, "backup: ", "backup", "--data", dir, "--out", near)
 	ok(t, "backup: ", "backup", "--url", url, "--token", token, "--out", far)
@@ -150,7 +146,7 @@ func TestBackupOfAServerThatRuns(t *testing.T) {
 		target := file + ".data"
 		ok(t, "restored: ", "restore", file, "--data", target)
 		r := background(t, nil, "serve", "--addr", "127.0.0.1:0", "--data", target)
-		r.says(address)
+		r.ready()
 		if code, body := r.get("/api/v1/sources", token); code != 200 {
 			t.Errorf("the token on the restored server: %d %s", code, body)
 		}

@@ -128,6 +128,18 @@ func (s *serving) get(path, token string) (int, string) {
 	return res.StatusCode, string(b)
 }
 
+// ready waits until it answers: it listens before that.
+func (s *serving) ready() {
+	s.t.Helper()
+	for late := time.Now().Add(45 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if code, body := s.get("/readyz", ""); code == 200 {
+			return
+		} else if time.Now().After(late) {
+			s.t.Fatalf("it is never ready: %d %s", code, body)
+		}
+	}
+}
+
 func TestWords(t *testing.T) {
 	for _, c := range []struct {
 		args     []string
@@ -161,11 +173,7 @@ func TestServe(t *testing.T) {
 	dir := t.TempDir()
 	s := background(t, nil, "serve", "--addr", "127.0.0.1:0", "--data", dir)
 	link := s.says(regexp.MustCompile(`sign-in link: (http://\S+/join/\S+)`))[1]
-	for range 100 { // it listens before it is ready
-		if code, _ := s.get("/readyz", ""); code == 200 {
-			break
-		}
-	}
+	s.ready()
 	if code, _ := s.get(regexp.MustCompile(`/join/.*`).FindString(link), ""); code != 200 {
 		t.Errorf("the sign-in link: %d", code)
 	}
@@ -237,6 +245,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("a token without a name: %d %s", code, err)
 	}
 	s := background(t, []string{"TOCSIN_BOOTSTRAP_TOKEN=from-the-environment-123456"}, "serve", "--addr", "127.0.0.1:0", "--data", dir)
+	s.ready()
 	for _, good := range []string{token, "from-the-environment-123456"} {
 		if code, body := s.get("/api/v1/sources", good); code != 200 {
 			t.Errorf("a token: %d %s", code, body)
@@ -329,6 +338,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	s := background(t, []string{"TOCSIN_BOOTSTRAP_TOKEN=from-the-environment-123456"}, "demo", "--addr", "127.0.0.1:0", "--speed", "1000")
 	s.says(regexp.MustCompile(`DRILL: playing nomad`))
+	s.ready()
 	if code, body := s.get("/status", ""); code != 200 || !strings.Contains(body, "DRILL") {
 		t.Errorf("the status page of a demo: %d", code)
 	}
