@@ -117,9 +117,7 @@ func TestChainsAreAddedEverywhere(t *testing.T) {
 	other.must("POST", "/chains", `{"name":"Testnet","urls":["`+address+`"]}`)
 	for _, r := range c.replicas {
 		until(t, "it is watched", func() bool { return strings.Contains(r.must("GET", "/api/v1/chains", ""), `"height":7,`) })
-		if out := r.must("GET", "/chains", ""); !strings.Contains(out, "Testnet") {
-			t.Error("the page does not name it")
-		}
+		until(t, "the page names it", func() bool { return strings.Contains(r.must("GET", "/chains", ""), "Testnet") })
 	}
 	if code, out := c.replicas[0].call("POST", "/chains", `{"name":"testnet","urls":["`+address+`"]}`); code != 422 || !strings.Contains(out, "chain_exists") {
 		t.Errorf("twice: %d %s", code, out)
@@ -188,13 +186,21 @@ func TestDrillOfAnotherReplica(t *testing.T) {
 	}
 	until(t, "the other replica knows the drill", func() bool { return strings.Contains(b.must("GET", "/drills", ""), "/stop") })
 	until(t, "the other replica shows its chain", func() bool { return strings.Contains(b.must("GET", "/api/v1/chains", ""), "polygon") })
-	if code, out := b.post("/drills", url.Values{"scenario": {"nomad"}, "speed": {"60"}}); code < 400 || !strings.Contains(out, "is being played, by replica r-") {
-		t.Errorf("a second drill: %d %s", code, out)
-	}
-	page := b.must("GET", "/drills", "")
-	_, id, _ := strings.Cut(page, `action="/drills/`)
-	id, _, _ = strings.Cut(id, "/stop")
-	b.form("/drills/"+id+"/stop", nil)
+	until(t, "a second drill is refused, with who plays the first", func() bool {
+		code, out := b.post("/drills", url.Values{"scenario": {"nomad"}, "speed": {"60"}})
+		if code < 400 {
+			t.Fatalf("a second drill: %d %s", code, out)
+		}
+		return strings.Contains(out, "is being played, by replica r-")
+	})
+	until(t, "the other replica stops it", func() bool {
+		id := drillOf(b)
+		if id == "" {
+			return false
+		}
+		code, _ := b.post("/drills/"+id+"/stop", nil)
+		return code < 400
+	})
 	for _, r := range c.replicas {
 		until(t, "the drill's chain is gone", func() bool { return !strings.Contains(r.must("GET", "/api/v1/chains", ""), "polygon") })
 	}
@@ -204,7 +210,7 @@ func TestDrillOfAnotherReplica(t *testing.T) {
 // when it is stopped, or its replica is, another may.
 func TestDrillsOfOneMoment(t *testing.T) {
 	c := newCluster(t, 3)
-	plays := func(only ...*started) *started {
+	asked := func(only ...*started) *started {
 		t.Helper()
 		codes := make([]int, len(only))
 		var all sync.WaitGroup
@@ -221,26 +227,26 @@ func TestDrillsOfOneMoment(t *testing.T) {
 				t.Fatalf("two play: %v", codes)
 			}
 		}
-		if who == nil {
-			t.Fatalf("nobody plays: %v", codes)
-		}
+		return who
+	}
+	plays := func(only ...*started) (who *started) {
+		t.Helper()
+		until(t, "somebody plays", func() bool { who = asked(only...); return who != nil }) // who played before may still be leaving the stage
 		return who
 	}
 	over := func(r *started) func() bool {
 		return func() bool { return !strings.Contains(r.must("GET", "/drills", ""), "/stop") }
 	}
 	who := plays(c.replicas...)
-	page := who.must("GET", "/drills", "")
-	_, id, _ := strings.Cut(page, `action="/drills/`)
-	id, _, _ = strings.Cut(id, "/stop")
-	who.form("/drills/"+id+"/stop", nil)
+	who.form("/drills/"+drillOf(who)+"/stop", nil)
 	for _, r := range c.replicas {
 		until(t, "the drill is over", over(r))
 	}
-	plays(c.replicas...).stop()
+	who = plays(c.replicas...)
+	who.stop()
 	var left []*started
 	for _, r := range c.replicas {
-		if code := r.get("/healthz"); code == 200 {
+		if r != who {
 			left = append(left, r)
 			until(t, "the drill is over", over(r))
 		}
@@ -248,12 +254,13 @@ func TestDrillsOfOneMoment(t *testing.T) {
 	plays(left...)
 }
 
-// get is the status of an answer, 0 when there is none.
-func (s *started) get(path string) int {
-	res, err := http.Get(s.URL() + path)
-	if err != nil {
-		return 0
+// drillOf is what the drill that a replica shows is stopped by, "" when it shows none.
+func drillOf(r *started) string {
+	r.t.Helper()
+	_, id, _ := strings.Cut(r.must("GET", "/drills", ""), `action="/drills/`)
+	id, _, ok := strings.Cut(id, "/stop")
+	if !ok {
+		return ""
 	}
-	res.Body.Close()
-	return res.StatusCode
+	return id
 }
