@@ -49,9 +49,7 @@ func TestObservationsBecomeIncidents(t *testing.T) {
 	a.must("POST", "/api/v1/signals/"+id+"/verdict", `{"verdict":"true","note":"seen on the explorer"}`)
 	a.stop()
 	a = start(t, filepath.Join(dir, "data"), with)
-	if out := a.must("GET", "/api/v1/detectors", ""); !strings.Contains(out, `"true":1`) {
-		t.Errorf("the verdict is forgotten: %s", out)
-	}
+	until(t, "the verdict is remembered", func() bool { return strings.Contains(a.must("GET", "/api/v1/detectors", ""), `"true":1`) })
 	before := a.must("GET", "/api/v1/signals", "")
 	until(t, "the detectors lead again", func() bool { return a.Collecting() })
 	seen("own-1")
@@ -64,9 +62,9 @@ func TestObservationsBecomeIncidents(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "data", "detection", "state")); err != nil {
 		t.Error(err)
 	}
-	if out := a.must("GET", "/prometheus/api/v1/query?query=tocsin_disk_free_bytes", ""); !strings.Contains(out, `"instance":"this"`) {
-		t.Errorf("nobody looks at the disk: %s", out)
-	}
+	until(t, "somebody looks at the disk", func() bool {
+		return strings.Contains(a.must("GET", "/prometheus/api/v1/query?query=tocsin_disk_free_bytes", ""), `"instance":"this"`)
+	})
 }
 
 func TestAWrongDetectionFileIsRefusedAtStart(t *testing.T) {

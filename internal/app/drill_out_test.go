@@ -15,7 +15,7 @@ func TestDrillIsLetOutThroughTheLog(t *testing.T) {
 		}
 		until(t, "the drill has an incident", func() bool {
 			code, said := a.call("GET", "/api/v1/incidents/1/events", "")
-			return code == 200 && strings.Contains(said, "incident.signals_attached")
+			return code == 200 && strings.Contains(said, "incident.signals_attached") && (out == "" || strings.Contains(said, "pages people for real"))
 		})
 		said := a.must("GET", "/api/v1/incidents/1/events", "")
 		if is := strings.Contains(said, `"out_until":`); is != (out == "1") || strings.Contains(said, "pages people for real") != is {

@@ -125,9 +125,10 @@ func TestRulesFindThings(t *testing.T) {
 		!strings.HasPrefix(got.Reason, "12 withdrawals wait, 3 are normal. The condition of the rule WithdrawalsWait was met at ") || !strings.HasSuffix(got.Reason, "its value was 12.") || !strings.HasPrefix(got.Key, "rules/WithdrawalsWait/") {
 		t.Errorf("%+v", got)
 	}
-	if out := a.must("GET", "/prometheus/api/v1/rules?type=alert", ""); !strings.Contains(out, `"name":"WithdrawalsWait"`) || !strings.Contains(out, `"state":"firing"`) || !strings.Contains(out, `"file":"`+file+`"`) {
-		t.Errorf("the rules as Prometheus shows them: %s", out)
-	}
+	until(t, "the rules are as Prometheus shows them", func() bool {
+		out := a.must("GET", "/prometheus/api/v1/rules?type=alert", "")
+		return strings.Contains(out, `"name":"WithdrawalsWait"`) && strings.Contains(out, `"state":"firing"`) && strings.Contains(out, `"file":"`+file+`"`)
+	})
 	// A restart neither forgets nor doubles it; what ended meanwhile is noticed.
 	a.stop()
 	a = start(t, dir, set)
@@ -238,9 +239,9 @@ func TestReplicasShareFigures(t *testing.T) {
 	}
 	until(t, "the one that evaluates says what the rule says", fires(a))
 	until(t, "the other says it too", fires(b))
-	if page := b.must("GET", "/detectors", ""); !strings.Contains(page, "Another replica evaluates the rules; this is what it said last.") {
-		t.Error("the page does not say who evaluates")
-	}
+	until(t, "the page says who evaluates", func() bool {
+		return strings.Contains(b.must("GET", "/detectors", ""), "Another replica evaluates the rules; this is what it said last.")
+	})
 	a.stop()
 	until(t, "the other asks", func() bool { return asked[1-leader].Load() > 3 })
 	b.push(key, "withdrawals.pending", 13)

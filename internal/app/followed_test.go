@@ -89,7 +89,8 @@ func TestTypedAddressesAreFollowed(t *testing.T) {
 	command("set_status", `{"status":"monitoring"}`)
 	command("resolve", `{"validation":"the thief is known"}`)
 	until(t, "nobody is followed any more", followed(0))
-	if body := a.must("GET", "/wallets?around=ethereum/"+thief, ""); strings.Contains(body, "are followed") || !strings.Contains(body, "(closed)") {
-		t.Error("the page does not say that it is over")
-	}
+	until(t, "the page says that it is over", func() bool {
+		body := a.must("GET", "/wallets?around=ethereum/"+thief, "")
+		return !strings.Contains(body, "are followed") && strings.Contains(body, "(closed)")
+	})
 }
