@@ -124,6 +124,11 @@ func TestServerDies(t *testing.T) {
 	}
 	until(t, "the wall's frames are here", patience, keeps("/wall", "Explorer lags"))
 
+	until(t, "stylesheet and font are kept", patience, func() bool {
+		_, _, css := d.kept.asset("/assets/app.css")
+		_, _, font := d.kept.asset("/assets/inter.woff2")
+		return css && font
+	})
 	if r := d.Reach(); !r.Up {
 		t.Errorf("away before its end: %+v", r)
 	}

@@ -256,14 +256,17 @@ func (f *follower) fetchAsset(ctx context.Context, path string) {
 	ctx, cancel := context.WithTimeout(ctx, fetchIn)
 	defer cancel()
 	r := f.r
-	f.refused[path] = r.o.Clock().Add(tryAgainIn)
 	res, _, err := r.get(ctx, path, "*/*", -1)
 	if err != nil {
-		return
+		return // the room has not refused it
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, mostAsset+1))
-	if err != nil || res.StatusCode != http.StatusOK || len(body) > mostAsset {
+	if err != nil {
+		return
+	}
+	f.refused[path] = r.o.Clock().Add(tryAgainIn)
+	if res.StatusCode != http.StatusOK || len(body) > mostAsset {
 		return
 	}
 	if err := r.kept.storeAsset(path, res.Header.Get("Content-Type"), res.Header.Get("Cache-Control"), body); err != nil {
