@@ -67,6 +67,10 @@ func hash(branch string, slot int64) string {
 func (n *node) mine(branch string, slot int64) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.grow(branch, slot)
+}
+
+func (n *node) grow(branch string, slot int64) string {
 	h := hash(branch, slot)
 	n.blocks[h] = block{slot, n.tip}
 	n.tip = h
@@ -195,6 +199,9 @@ func watch(t *testing.T, c Config) *watched {
 	if c.Slow == 0 {
 		c.Slow = 40 * time.Millisecond
 	}
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	col := New(c, func(o chain.Observation) {
@@ -216,7 +223,7 @@ func watch(t *testing.T, c Config) *watched {
 // until takes observations, through a real monitor, until one fits.
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	for {
 		select {
 		case o := <-w.obs:

@@ -15,7 +15,7 @@ func TestLimits(t *testing.T) {
 	hostile.TryLimits(t, hostile.Limited{
 		Subject: hostile.Subject{Family: chain.Beacon, ChainID: "devnet", Well: n,
 			Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-				return New(Config{Chain: "x", Node: node, ChainID: "devnet", URL: address, Poll: 20 * time.Millisecond, Slow: 30 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+				return New(Config{Chain: "x", Node: node, ChainID: "devnet", URL: address, Poll: 20 * time.Millisecond, Slow: 30 * time.Millisecond, Timeout: hostile.Patience, Rate: 1e6}, sink, nil).Run
 			}},
 		Head:   func(request string) bool { return strings.Contains(request, "/beacon/headers/") },
 		Beside: func(request string) bool { return strings.Contains(request, "/eth/v1/events") }, // a way of the head, by a part of its own

@@ -29,7 +29,7 @@ func TestHostile(t *testing.T) {
 	}
 	hostile.Try(t, hostile.Subject{Family: chain.Bitcoin, ChainID: "simnet", RPC: true, Well: n, User: "u:p@",
 		Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-			return New(Config{Chain: "x", Node: node, ChainID: "simnet", URL: address, Poll: 50 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+			return New(Config{Chain: "x", Node: node, ChainID: "simnet", URL: address, Poll: 50 * time.Millisecond, Timeout: hostile.Within(node), Rate: 1e6}, sink, nil).Run
 		},
 		Own: []hostile.Case{
 			header("height 2^255", `"height":\d+`, `"height":57896044618658097711785492504343953926634992332820282019728792003956564819968`, "where that cannot be"),

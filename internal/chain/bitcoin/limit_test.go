@@ -15,7 +15,7 @@ func TestLimits(t *testing.T) {
 	hostile.TryLimits(t, hostile.Limited{
 		Subject: hostile.Subject{Family: chain.Bitcoin, ChainID: "simnet", RPC: true, Well: n, User: "u:p@",
 			Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-				return New(Config{Chain: "x", Node: node, ChainID: "simnet", URL: address, Poll: 20 * time.Millisecond, Slow: 30 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+				return New(Config{Chain: "x", Node: node, ChainID: "simnet", URL: address, Poll: 20 * time.Millisecond, Slow: 30 * time.Millisecond, Timeout: hostile.Patience, Rate: 1e6}, sink, nil).Run
 			}},
 		Head: func(request string) bool {
 			return strings.Contains(request, "getbestblockhash") || strings.Contains(request, "getblockheader")

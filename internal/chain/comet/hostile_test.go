@@ -30,7 +30,7 @@ func TestHostile(t *testing.T) {
 	const height = `"latest_block_height":"\d+"`
 	hostile.Try(t, hostile.Subject{Family: chain.Comet, ChainID: "test-1", RPC: true, Well: n,
 		Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-			return New(Config{Chain: "x", Node: node, ChainID: "test-1", URL: address, Poll: 50 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+			return New(Config{Chain: "x", Node: node, ChainID: "test-1", URL: address, Poll: 50 * time.Millisecond, Timeout: hostile.Within(node), Rate: 1e6}, sink, nil).Run
 		},
 		Own: []hostile.Case{
 			lie("height 2^255", "status", height, `"latest_block_height":"57896044618658097711785492504343953926634992332820282019728792003956564819968"`, "not trusted"),

@@ -15,7 +15,7 @@ func TestLimits(t *testing.T) {
 	hostile.TryLimits(t, hostile.Limited{
 		Subject: hostile.Subject{Family: chain.Comet, ChainID: "test-1", RPC: true, Well: n,
 			Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-				return New(Config{Chain: "x", Node: node, ChainID: "test-1", URL: address, Poll: 20 * time.Millisecond, Slow: 30 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+				return New(Config{Chain: "x", Node: node, ChainID: "test-1", URL: address, Poll: 20 * time.Millisecond, Slow: 30 * time.Millisecond, Timeout: hostile.Patience, Rate: 1e6}, sink, nil).Run
 			}},
 		Head: func(request string) bool { return strings.Contains(request, `"method":"status"`) }})
 }

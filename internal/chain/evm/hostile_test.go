@@ -38,7 +38,7 @@ func TestHostile(t *testing.T) {
 	huge := "0x8" + strings.Repeat("0", 63)
 	hostile.Try(t, hostile.Subject{Family: chain.EVM, ChainID: "1", RPC: true, Well: well,
 		Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-			return New(Config{Chain: "x", Node: node, ChainID: "1", URL: address, WS: "none", Poll: 50 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+			return New(Config{Chain: "x", Node: node, ChainID: "1", URL: address, WS: "none", Poll: 50 * time.Millisecond, Timeout: hostile.Within(node), Rate: 1e6}, sink, nil).Run
 		},
 		Own: []hostile.Case{
 			{Light: true, Name: "height 2^255", Says: []string{"no chain has so many blocks"}, Serve: swap("latest", number, `"number":"`+huge+`"`)},

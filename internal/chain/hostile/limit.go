@@ -95,7 +95,7 @@ func (l Limited) start(t *testing.T) (*limiter, func(what string, fits func(chai
 	})
 	return n, func(what string, fits func(chain.Observation) bool) chain.Observation {
 		t.Helper()
-		limit := time.After(30 * time.Second)
+		limit := time.After(60 * time.Second)
 		for {
 			select {
 			case o := <-seen:

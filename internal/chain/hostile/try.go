@@ -25,13 +25,24 @@ type Subject struct {
 	RPC     bool // it speaks JSON-RPC
 	Well    http.Handler
 	User    string // "user:password@" to put into addresses
-	// Run makes a collector of chain "x"; its calls must time out after Timeout.
+	// Run makes a collector of chain "x"; its calls must time out after Within(node), and after Patience where no node is slow.
 	Run func(node, address string, sink func(chain.Observation)) func(context.Context) error
 	Own []Case // of this family only
 }
 
-// Timeout of one call, for the collectors under test.
+// Timeout of one call to a node that misbehaves.
 const Timeout = 2 * time.Second
+
+// Patience is the time-out of calls that nothing delays but the machine, however late that is.
+const Patience = 45 * time.Second
+
+// Within is the time-out of one call to a node of Try, for the collectors under test: only node a is slow on purpose.
+func Within(node string) time.Duration {
+	if node == "b" {
+		return Patience
+	}
+	return Timeout
+}
 
 // Try lets node a misbehave in every way while node b is well, and holds the collector to: it tells why a is not taken, in a sentence; it
 // stays within Most; b goes on undisturbed and nothing is found about it; and when a is well again its head comes.
@@ -96,7 +107,7 @@ func (s Subject) try(t *testing.T, c Case) {
 	mon := chain.NewMonitor(chain.Config{Chain: "x", Family: s.Family, ChainID: s.ChainID, Nodes: []string{"a", "b"}})
 	reasons := map[string]bool{}
 	told, words := false, 0 // words of the good node
-	limit, look := time.NewTimer(60*time.Second), time.NewTicker(5*time.Millisecond)
+	limit, look := time.NewTimer(120*time.Second), time.NewTicker(5*time.Millisecond)
 	defer limit.Stop()
 	defer look.Stop()
 	for back := false; !told || !back || words < 3; {

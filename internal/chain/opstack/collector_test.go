@@ -117,6 +117,9 @@ func watch(t *testing.T, c Config) *watched {
 	w := &watched{t: t, obs: make(chan chain.Observation, 1024), mon: chain.NewMonitor(chain.Config{Chain: "op", Family: chain.Rollup, ChainID: "10", Nodes: []string{"a"}})}
 	c.Chain, c.Node, c.Rate = "op", "a", 1e6
 	c.Poll, c.Slow = 20*time.Millisecond, 20*time.Millisecond
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	col := New(c, func(o chain.Observation) {
@@ -137,7 +140,7 @@ func watch(t *testing.T, c Config) *watched {
 
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	last := ""
 	for {
 		select {
@@ -283,7 +286,7 @@ func TestHostile(t *testing.T) {
 	const odd = "where a height or a time belongs"
 	hostile.Try(t, hostile.Subject{Family: chain.Rollup, ChainID: "10", RPC: true, Well: n,
 		Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-			return New(Config{Chain: "x", Node: node, ChainID: "10", URL: address, Poll: 50 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+			return New(Config{Chain: "x", Node: node, ChainID: "10", URL: address, Poll: 50 * time.Millisecond, Timeout: hostile.Within(node), Rate: 1e6}, sink, nil).Run
 		},
 		Own: []hostile.Case{
 			lie("height 2^255", `"number":1000`, `"number":57896044618658097711785492504343953926634992332820282019728792003956564819968`, odd),

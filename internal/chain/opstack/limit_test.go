@@ -16,7 +16,7 @@ func TestLimits(t *testing.T) {
 	hostile.TryLimits(t, hostile.Limited{
 		Subject: hostile.Subject{Family: chain.Rollup, ChainID: "10", RPC: true, Well: n,
 			Run: func(node, address string, sink func(chain.Observation)) func(context.Context) error {
-				return New(Config{Chain: "x", Node: node, ChainID: "10", URL: address, L1: L1{URL: address}, Poll: 20 * time.Millisecond, Slow: 20 * time.Millisecond, Timeout: hostile.Timeout, Rate: 1e6}, sink, nil).Run
+				return New(Config{Chain: "x", Node: node, ChainID: "10", URL: address, L1: L1{URL: address}, Poll: 20 * time.Millisecond, Slow: 20 * time.Millisecond, Timeout: hostile.Patience, Rate: 1e6}, sink, nil).Run
 			}},
 		Head:   func(request string) bool { return strings.Contains(request, "optimism_syncStatus") },
 		Beside: func(request string) bool { return strings.Contains(request, `"eth_`) },
