@@ -176,7 +176,7 @@ type part struct {
 func (n *fake) part(spec Spec) *part {
 	n.t.Helper()
 	p := &part{samples: map[string]float64{}}
-	w, err := New(Config{Chain: "btc", Node: "a", URL: n.url, ChainID: "simnet", Rate: 1e6, Timeout: 5 * time.Second, Spec: spec}, Sink{
+	w, err := New(Config{Chain: "btc", Node: "a", URL: n.url, ChainID: "simnet", Rate: 1e6, Timeout: 45 * time.Second, Spec: spec}, Sink{
 		Samples: func(list []chain.Sample) {
 			for _, s := range list {
 				p.samples[s.Name+s.Labels["address"]] = s.Value

@@ -58,7 +58,7 @@ func TestBelongs(t *testing.T) {
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.answer) }))
 		var n int
-		err := Call(context.Background(), Client(5*time.Second), srv.URL, "x", nil, &n)
+		err := Call(context.Background(), Client(45*time.Second), srv.URL, "x", nil, &n)
 		var lie *Untrusted
 		if (err == nil) != c.ok || !c.ok && (!errors.As(err, &lie) || len(lie.Why) > 200) {
 			t.Errorf("%.60s: %v", c.answer, err)
@@ -85,18 +85,18 @@ func TestGet(t *testing.T) {
 	defer srv.Close()
 	var out struct{ Data int }
 	address := strings.Replace(srv.URL, "://", "://u:p@", 1) + "/key/?apikey=secret77"
-	if err := Get(context.Background(), Client(5*time.Second), address, "/eth/v1/x?topics=a", &out); err != nil || out.Data != 5 || got != "/key/eth/v1/x?apikey=secret77&topics=a u:p" {
+	if err := Get(context.Background(), Client(45*time.Second), address, "/eth/v1/x?topics=a", &out); err != nil || out.Data != 5 || got != "/key/eth/v1/x?apikey=secret77&topics=a u:p" {
 		t.Errorf("%q %v", got, err)
 	}
 	var status *StatusError
-	if err := Get(context.Background(), Client(5*time.Second), address, "/none", nil); !errors.As(err, &status) || status.Status != 404 {
+	if err := Get(context.Background(), Client(45*time.Second), address, "/none", nil); !errors.As(err, &status) || status.Status != 404 {
 		t.Errorf("%v", err)
 	}
-	if err := Get(context.Background(), Client(5*time.Second), address, "/html", &out); !errors.Is(err, ErrNotJSON) {
+	if err := Get(context.Background(), Client(45*time.Second), address, "/html", &out); !errors.Is(err, ErrNotJSON) {
 		t.Errorf("%v", err)
 	}
 	srv.Close()
-	if err := Get(context.Background(), Client(5*time.Second), address, "/x", nil); err == nil || strings.Contains(err.Error(), "secret77") {
+	if err := Get(context.Background(), Client(45*time.Second), address, "/x", nil); err == nil || strings.Contains(err.Error(), "secret77") {
 		t.Errorf("%v", err)
 	}
 }
@@ -113,7 +113,7 @@ func TestStream(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer srv.Close()
-	c := Stream(5 * time.Second)
+	c := Stream(45 * time.Second)
 	defer c.CloseIdleConnections()
 	resp, err := c.Get(srv.URL)
 	if err != nil {

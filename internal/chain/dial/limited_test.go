@@ -38,7 +38,7 @@ func TestLimiting(t *testing.T) {
 			w.WriteHeader(c.status)
 			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit"}}`)
 		}))
-		plain := Client(5 * time.Second)
+		plain := Client(45 * time.Second)
 		if got := Limited(Call(t.Context(), plain, srv.URL, "x", nil, nil)); got != c.call {
 			t.Errorf("%d after %q: Call is limited for %v, want %v", c.status, c.after, got, c.call)
 		}

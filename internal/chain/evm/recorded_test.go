@@ -86,7 +86,7 @@ func pair(t *testing.T, request, answer string) {
 		fmt.Fprint(w, answer)
 	}))
 	defer srv.Close()
-	c := New(Config{URL: srv.URL, Timeout: 5 * time.Second}, nil, nil)
+	c := New(Config{URL: srv.URL, Timeout: 45 * time.Second}, nil, nil)
 	var err error
 	if c.rpc, err = connect(context.Background(), srv.URL, c.http); err != nil {
 		t.Fatal(err)
