@@ -2,8 +2,6 @@ package bitcoin
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/chain/dial"
+	"github.com/tocsin-ops/tocsin/internal/chain/loopback"
 )
 
 // btcd is a real node on simnet that mines to one address; the program is what internal/e2e/tools.sh installs.
@@ -34,27 +33,19 @@ func startBtcd(t *testing.T, payee string, more ...string) *btcd {
 			return nil
 		}
 	}
-	port := func() string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-	}
-	rpc, p2p, dir := port(), port(), t.TempDir()
+	rpc, p2p, dir := loopback.Free(t), loopback.Free(t), t.TempDir()
 	cmd := exec.Command(program, append([]string{"--configfile=/dev/null", "--simnet", "--datadir=" + dir, "--logdir=" + dir + "/log", "--rpcuser=u", "--rpcpass=p",
-		"--rpclisten=127.0.0.1:" + rpc, "--listen=127.0.0.1:" + p2p, "--notls", "--miningaddr=" + payee}, more...)...)
+		"--rpclisten=" + rpc, "--listen=" + p2p, "--notls", "--miningaddr=" + payee}, more...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	b := &btcd{t: t, url: "http://u:p@127.0.0.1:" + rpc, p2p: "127.0.0.1:" + p2p, http: dial.Client(20 * time.Second)}
+	b := &btcd{t: t, url: "http://u:p@" + rpc, p2p: p2p, http: dial.Client(60 * time.Second)}
 	t.Cleanup(func() {
 		b.http.CloseIdleConnections()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for limit := time.Now().Add(20 * time.Second); dial.Call(context.Background(), b.http, b.url, "getblockcount", nil, nil) != nil; time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(60 * time.Second); dial.Call(context.Background(), b.http, b.url, "getblockcount", nil, nil) != nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("btcd does not answer")
 		}

@@ -147,6 +147,7 @@ func TestStates(t *testing.T) {
 	})
 	t.Run("gone and back", func(t *testing.T) {
 		n := newNode(t, 10)
+		n.resettle()
 		w := watch(t, Config{URL: n.url(), ChainID: "simnet"})
 		w.until("head", head(n.tip[9]))
 		n.http.Close()

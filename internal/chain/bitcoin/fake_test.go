@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/loopback"
 )
 
 // node is a fake node that answers as btcd 0.26.2 did (shapes and error codes recorded from it), or with Core's extra methods.
@@ -59,6 +60,12 @@ func (n *node) listen(addr string) {
 	go n.http.Serve(l)
 }
 
+// resettle lets the node listen where nobody else does while it is gone, so that it can come back.
+func (n *node) resettle() {
+	n.http.Close()
+	n.listen(loopback.Free(n.t))
+}
+
 func (n *node) url() string { return "http://u:p@" + n.addr }
 
 func (n *node) mine(branch string) string {
@@ -89,10 +96,10 @@ func (n *node) grow(branch string) string {
 // swap replaces everything above a height by a new branch, in one moment.
 func (n *node) swap(height int, branch string, count int) (tip string) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.tip = append([]string{}, n.tip[:height+1]...)
-	n.mu.Unlock()
 	for range count {
-		tip = n.mine(branch)
+		tip = n.grow(branch)
 	}
 	return tip
 }
@@ -239,6 +246,9 @@ func watch(t *testing.T, c Config) *watched {
 	w := &watched{t: t, obs: make(chan chain.Observation, 1024), find: map[string]chain.Finding{},
 		mon: chain.NewMonitor(chain.Config{Chain: "btc", Family: chain.Bitcoin, ChainID: c.ChainID, Nodes: []string{"a"}})}
 	c.Chain, c.Node, c.Poll, c.Slow, c.Rate = "btc", "a", 10*time.Millisecond, 30*time.Millisecond, 1e6
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	col := New(c, func(o chain.Observation) {

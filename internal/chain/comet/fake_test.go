@@ -218,6 +218,9 @@ func watch(t *testing.T, c Config) *watched {
 	w := &watched{t: t, obs: make(chan chain.Observation, 1024), find: map[string]chain.Finding{},
 		mon: chain.NewMonitor(chain.Config{Chain: "hub", Family: chain.Comet, ChainID: c.ChainID, Nodes: []string{"a"}})}
 	c.Chain, c.Node, c.Poll, c.Slow, c.App, c.Rate = "hub", "a", 10*time.Millisecond, 30*time.Millisecond, 50*time.Millisecond, 1e6
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	col := New(c, func(o chain.Observation) {
@@ -238,7 +241,7 @@ func watch(t *testing.T, c Config) *watched {
 
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	for {
 		select {
 		case o := <-w.obs:

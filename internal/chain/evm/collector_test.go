@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
 )
@@ -45,8 +46,14 @@ func TestFollow(t *testing.T) {
 // TestSubscribed: with polling far away, heads come by newHeads alone.
 func TestSubscribed(t *testing.T) {
 	n := newNode(t, 10)
-	w := watch(t, Config{URL: "ws://" + n.addr, ChainID: "1", Poll: 1 << 40, Slow: 1 << 40})
-	w.until("fees, asked after subscribing", kind(chain.KindFees))
+	var w *watched
+	for began := time.Now(); n.subscribed() == 0; { // it takes no longer than 3 s over it
+		if time.Since(began) > 45*time.Second {
+			t.Fatal("it does not subscribe")
+		}
+		w = watch(t, Config{URL: "ws://" + n.addr, ChainID: "1", Poll: 1 << 40, Slow: 1 << 40})
+		w.until("fees, asked after subscribing", kind(chain.KindFees))
+	}
 	for range 3 {
 		hash := n.mine("a", true)
 		if o := w.until("head", head(hash)); o.How != chain.Subscribed || o.Head.SeenAt == 0 {
@@ -138,7 +145,7 @@ func TestRollback(t *testing.T) {
 // TestSeveralServers: behind one address heights go back and forth on one chain; that is no reorg, but such a node is not relied on.
 func TestSeveralServers(t *testing.T) {
 	n := newNode(t, 30)
-	w := watch(t, Config{URL: "http://" + n.addr, ChainID: "1", WS: "none"})
+	w := watch(t, Config{URL: "http://" + n.addr, ChainID: "1", WS: "none", Poll: 100 * time.Millisecond}) // a lower head is a rollback after 4 s of it
 	w.until("first head", head(n.tip[29]))
 	full := n.tip
 	for range 4 {
@@ -241,6 +248,7 @@ func TestFinality(t *testing.T) {
 // TestReconnect: a node that goes away is down with a sentence, and up again when it is back; what happened meanwhile is walked.
 func TestReconnect(t *testing.T) {
 	n := newNode(t, 20)
+	n.resettle()
 	w := watch(t, Config{URL: "http://" + n.addr, ChainID: "1"})
 	w.until("first head", head(n.tip[19]))
 	addr := n.addr

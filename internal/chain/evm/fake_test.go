@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/loopback"
 )
 
 // A block as anvil 1.7.1 answered it (its bloom left out); the fake changes number, hash, parent and time.
@@ -146,6 +147,12 @@ func (n *node) listen(addr string) {
 	go n.http.Serve(l)
 }
 
+// resettle lets the node listen where nobody else does while it is gone, so that it can come back.
+func (n *node) resettle() {
+	n.http.Close()
+	n.listen(loopback.Free(n.t))
+}
+
 func (n *node) stop() { n.http.Close(); n.rpc.Stop() }
 
 func (n *node) block(hash string) map[string]any {
@@ -195,6 +202,13 @@ func (n *node) push(hash string) {
 	}
 }
 
+// subscribed is how many subscriptions to newHeads it has.
+func (n *node) subscribed() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.subs)
+}
+
 // back makes the node forget everything above a height of its chain, and keep the blocks (a side branch) or not.
 func (n *node) back(height int, forget bool) {
 	n.mu.Lock()
@@ -227,6 +241,9 @@ func watch(t *testing.T, c Config) *watched {
 	if c.Slow == 0 {
 		c.Slow = 40 * time.Millisecond
 	}
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	c.Rate = 1e6
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -249,7 +266,7 @@ func watch(t *testing.T, c Config) *watched {
 // until takes observations, through a real monitor, until one fits.
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	for {
 		select {
 		case o := <-w.obs:

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/loopback"
 	"github.com/tocsin-ops/tocsin/internal/observation"
 )
 
@@ -66,17 +66,13 @@ func startAnvil(t *testing.T) *anvil {
 			return nil
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-	l.Close()
+	addr := loopback.Free(t)
+	_, port, _ := strings.Cut(addr, ":")
 	cmd := exec.Command(program, "--host", "127.0.0.1", "--port", port, "--quiet")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	a := &anvil{t: t, url: "http://127.0.0.1:" + port, http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}}, calls: map[string]int{}}
+	a := &anvil{t: t, url: "http://" + addr, http: &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{}}, calls: map[string]int{}}
 	proxy := httptest.NewServer(a)
 	a.front = proxy.URL
 	t.Cleanup(func() {
@@ -85,7 +81,7 @@ func startAnvil(t *testing.T) *anvil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for limit := time.Now().Add(20 * time.Second); ; {
+	for limit := time.Now().Add(60 * time.Second); ; {
 		if a.try("eth_blockNumber", nil, nil) == nil {
 			break
 		}
@@ -220,7 +216,7 @@ func (a *anvil) deploy(name string) string {
 // mined waits for a transaction to be in a block, and gives the contract that it made.
 func (a *anvil) mined(tx string) string {
 	a.t.Helper()
-	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(60 * time.Second); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
 		var r *struct{ ContractAddress, Status string }
 		if a.do(&r, "eth_getTransactionReceipt", tx); r != nil {
 			if r.Status != "0x1" {
@@ -283,6 +279,9 @@ func watch(t *testing.T, c Config) *running {
 	if c.Every == 0 {
 		c.Every = 20 * time.Millisecond
 	}
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	c.Pool, c.Rate = 20*time.Millisecond, 1e6
 	if c.Hold == 0 {
 		c.Hold = 50 * time.Millisecond
@@ -332,7 +331,7 @@ func watch(t *testing.T, c Config) *running {
 // until takes what is told until something fits.
 func (r *running) until(what string, fits func(any) bool) any {
 	r.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	for {
 		select {
 		case v := <-r.told:

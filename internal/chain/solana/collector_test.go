@@ -75,6 +75,8 @@ func TestFollow(t *testing.T) {
 		t.Errorf("%v", w.find)
 	}
 	if n.asked("getClusterNodes") != 1 || n.asked("getGenesisHash") != 1 {
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		t.Errorf("%v", n.calls)
 	}
 }
@@ -179,6 +181,8 @@ func TestWrong(t *testing.T) {
 		for range 20 {
 			w.until("head", head(1000))
 		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		total := 0
 		for m, k := range n.calls {
 			if m != "getLatestBlockhash" && m != "getGenesisHash" {
@@ -243,6 +247,7 @@ func TestWrong(t *testing.T) {
 	})
 	t.Run("gone and back", func(t *testing.T) {
 		n := newNode(t)
+		n.resettle()
 		w := watch(t, Config{URL: n.url()})
 		w.until("head", head(1000))
 		n.http.Close()

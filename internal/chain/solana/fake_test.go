@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/loopback"
 )
 
 // TestMain: no collector and no connection outlives its Run.
@@ -75,6 +76,12 @@ func (n *node) listen(addr string) {
 	n.addr = l.Addr().String()
 	n.http = &http.Server{Handler: n}
 	go n.http.Serve(l)
+}
+
+// resettle lets the node listen where nobody else does while it is gone, so that it can come back.
+func (n *node) resettle() {
+	n.http.Close()
+	n.listen(loopback.Free(n.t))
 }
 
 // hashOf is the hash of a slot's block; base58 has no zero.
@@ -188,6 +195,9 @@ func watch(t *testing.T, c Config) *watched {
 	w := &watched{t: t, obs: make(chan chain.Observation, 1024), find: map[string]chain.Finding{},
 		mon: chain.NewMonitor(chain.Config{Chain: "sol", Family: chain.Solana, ChainID: c.ChainID, Nodes: []string{"a"}, Watch: c.Validators})}
 	c.Chain, c.Node, c.Poll, c.Mid, c.Slow, c.Rate = "sol", "a", 10*time.Millisecond, 20*time.Millisecond, 40*time.Millisecond, 1e6
+	if c.Timeout == 0 {
+		c.Timeout = 45 * time.Second
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	col := New(c, func(o chain.Observation) {
@@ -208,7 +218,7 @@ func watch(t *testing.T, c Config) *watched {
 
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(15 * time.Second)
+	limit := time.After(45 * time.Second)
 	for {
 		select {
 		case o := <-w.obs:
