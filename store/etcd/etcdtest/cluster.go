@@ -236,14 +236,14 @@ func (c *Cluster) Client(i int) (*clientv3.Client, error) {
 	user, password := c.user, c.password
 	c.mu.Unlock()
 	return clientv3.New(clientv3.Config{
-		Username: user, Password: password, DialTimeout: 2 * time.Second,
+		Username: user, Password: password, DialTimeout: 10 * time.Second,
 		Endpoints: endpoints, Logger: zap.NewNop(), DialOptions: []grpc.DialOption{grpc.WithIdleTimeout(0)},
 	})
 }
 
-// Await returns when the member answers from a quorum, for at most 20 s.
+// Await returns when the member answers from a quorum, for at most a minute.
 func (c *Cluster) Await(i int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	client, err := c.Client(i)
 	for err != nil && ctx.Err() == nil { // it lets nobody in yet
@@ -270,7 +270,7 @@ func (c *Cluster) Await(i int) error {
 
 // Leader returns the index of the leader that most of the members agree on.
 func (c *Cluster) Leader() (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		votes, self := map[uint64]int{}, map[uint64]int{}
@@ -279,7 +279,7 @@ func (c *Cluster) Leader() (int, error) {
 			if err != nil {
 				continue
 			}
-			try, done := context.WithTimeout(ctx, 300*time.Millisecond)
+			try, done := context.WithTimeout(ctx, 2*time.Second)
 			s, err := client.Status(try, c.members[i].client)
 			done()
 			client.Close()
