@@ -61,11 +61,9 @@ func TestUser(t *testing.T) {
 	c := etcdtest.New(t, 1)
 	ctx := t.Context()
 	users(t, c)
-	o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second, DialTimeout: 2 * time.Second}
+	o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second, Timeout: patience, DialTimeout: patience}
 	db := open(t, o)
-	if _, err := db.Commit(ctx, put("k", "v")); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, db, put("k", "v"))
 	if kv, err := db.Get(ctx, []byte("k")); err != nil || string(kv.Value) != "v" {
 		t.Fatalf("%q, %v", kv.Value, err)
 	}
@@ -75,7 +73,9 @@ func TestUser(t *testing.T) {
 		}
 		break
 	}
-	if err := db.Lead(ctx, "seat", func(context.Context) error { return db.Tell(ctx, []byte("live"), []byte("1")) }); err != nil {
+	if err := db.Lead(ctx, "seat", func(context.Context) error {
+		return until(func() error { return db.Tell(ctx, []byte("live"), []byte("1")) })
+	}); err != nil {
 		t.Fatal(err)
 	}
 	other := o
@@ -85,7 +85,21 @@ func TestUser(t *testing.T) {
 	nobody := o
 	nobody.User, nobody.Password = "", ""
 	for says, o := range map[string]etcd.Options{"grant the user": other, "check user and password": wrong, "user name is empty": nobody} {
-		if _, err := etcd.Open(ctx, o); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "wr0ng") {
+		o.DialTimeout = 2 * time.Second // an Open that is refused lasts so long
+		if err := until(func() error {
+			db, err := etcd.Open(ctx, o)
+			if err == nil {
+				t.Errorf("let in, want %s", says)
+				return db.Close()
+			}
+			if strings.Contains(err.Error(), "wr0ng") {
+				t.Errorf("%v tells the password", err)
+			}
+			if strings.Contains(err.Error(), says) {
+				return nil
+			}
+			return err
+		}); err != nil {
 			t.Errorf("%v, want it to say %s", err, says)
 		}
 	}
@@ -155,10 +169,8 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := open(t, o)
-	if _, err := db.Commit(t.Context(), put("k", "v")); err != nil {
-		t.Fatal(err)
-	}
+	o.Timeout, o.DialTimeout = patience, patience
+	commit(t, open(t, o), put("k", "v"))
 	for _, address := range []string{"etcd://" + p.addr(), "etcds://" + p.addr(), "etcd://" + p.addr() + "?ca=" + ca} {
 		o, err := etcd.ParseURL(address)
 		if err != nil {

@@ -54,7 +54,33 @@ var prefixes atomic.Int64
 
 // options are those of a store of its own in the cluster.
 func options(c *etcdtest.Cluster) etcd.Options {
-	return etcd.Options{Endpoints: c.Endpoints(), Prefix: fmt.Sprintf("t%d", prefixes.Add(1)), TTL: 2 * time.Second}
+	return etcd.Options{Endpoints: c.Endpoints(), Prefix: fmt.Sprintf("t%d", prefixes.Add(1)), TTL: 2 * time.Second, Timeout: patience, DialTimeout: patience}
+}
+
+// until does f until it succeeds, or patience is over, and returns its last error: for what a machine that stands still for some seconds makes fail.
+func until(f func() error) error {
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if err := f(); err == nil || time.Since(began) > patience {
+			return err
+		}
+	}
+}
+
+// commit does what may be done more than once, until it is known to be done.
+func commit(t *testing.T, db *etcd.DB, txn store.Txn) (rev int64) {
+	t.Helper()
+	if err := until(func() (err error) { rev, err = db.Commit(t.Context(), txn); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return rev
+}
+
+// tell tells until it is known that others see it.
+func tell(t *testing.T, db *etcd.DB, key string, value []byte) {
+	t.Helper()
+	if err := until(func() error { return db.Tell(t.Context(), []byte(key), value) }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func open(t testing.TB, o etcd.Options) *etcd.DB {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,9 @@ import (
 	"github.com/tocsin-ops/tocsin/store"
 	"github.com/tocsin-ops/tocsin/store/etcd"
 )
+
+// lasting is the TTL of a lease that is kept though the machine stands still for some seconds.
+const lasting = 30 * time.Second
 
 // TestChild is not a test but the other process of those below: it tells, leads
 // and says so, until it is killed.
@@ -32,11 +36,9 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.TTL = 2 * time.Second
+	o.TTL, o.Timeout, o.DialTimeout = lasting, patience, patience
 	db := open(t, o)
-	if err := db.Tell(t.Context(), []byte("live/child"), []byte("here")); err != nil {
-		t.Fatal(err)
-	}
+	tell(t, db, "live/child", []byte("here"))
 	_ = db.Lead(t.Context(), "seat", func(ctx context.Context) error {
 		fmt.Println("leads")
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -76,6 +78,7 @@ func child(t *testing.T, o etcd.Options) *exec.Cmd {
 func TestProcessDies(t *testing.T) {
 	t.Parallel()
 	o := options(cluster)
+	o.TTL = lasting
 	db := open(t, o)
 	from, err := db.Revision(t.Context())
 	if err != nil {
@@ -106,11 +109,11 @@ func TestProcessDies(t *testing.T) {
 		for _, op := range c.Ops {
 			seen = append(seen, fmt.Sprintf("%s %v", op.Key, op.Delete))
 		}
-		if len(seen) == 2 {
+		if strings.HasSuffix(seen[len(seen)-1], "true") {
 			break
 		}
 	}
-	if got := strings.Join(seen, ", "); got != "live/child false, live/child true" {
+	if got := strings.Join(slices.Compact(seen), ", "); got != "live/child false, live/child true" {
 		t.Errorf("watched %s", got)
 	}
 	if err := <-led; err != nil {
@@ -118,8 +121,20 @@ func TestProcessDies(t *testing.T) {
 	}
 }
 
-// The lease would last a minute: who leads next got the seat handed over.
+// The lease would last a minute: who leads next got the seat handed over. It is given back once, and if it can: an etcd that stands still just then
+// lets it end by itself, so one of three times is enough.
 func TestHandOver(t *testing.T) {
+	var err error
+	for range 3 {
+		if err = handOver(t); err == nil {
+			return
+		}
+		t.Log(err)
+	}
+	t.Error(err)
+}
+
+func handOver(t *testing.T) error {
 	o := options(cluster)
 	o.TTL = time.Minute
 	first, second := open(t, o), open(t, o)
@@ -132,10 +147,8 @@ func TestHandOver(t *testing.T) {
 		})
 	}()
 	<-leads
-	if err := first.Tell(t.Context(), []byte("live/first"), []byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	tell(t, first, "live/first", []byte("x"))
+	ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 	defer cancel()
 	next := make(chan error, 1)
 	go func() {
@@ -148,16 +161,17 @@ func TestHandOver(t *testing.T) {
 		t.Errorf("the first leader ended with %v", err)
 	}
 	if err := <-next; err != nil {
-		t.Errorf("the second never led: %v", err)
+		return fmt.Errorf("the second never led: %w", err)
 	}
 	if _, err := second.Get(ctx, []byte("live/first")); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("what the first told is there after its Close: %v", err)
+		return fmt.Errorf("what the first told is there after its Close: %v", err)
 	}
 	if err := second.Lead(ctx, "seat", func(context.Context) error {
 		return second.Lead(ctx, "seat/2", func(context.Context) error { return nil })
 	}); err != nil {
-		t.Errorf("a name below another's: %v", err)
+		return fmt.Errorf("a name below another's: %w", err)
 	}
+	return nil
 }
 
 // A leader that is cut off from etcd finds its context ended before another
@@ -165,6 +179,7 @@ func TestHandOver(t *testing.T) {
 func TestLeaderCutOff(t *testing.T) {
 	t.Parallel()
 	o := options(cluster)
+	o.TTL = 10 * time.Second
 	var proxies []*proxy
 	cut := o
 	cut.Endpoints = nil
@@ -175,21 +190,23 @@ func TestLeaderCutOff(t *testing.T) {
 	}
 	first, second := open(t, cut), open(t, o)
 	var mu sync.Mutex
-	leader := ""
+	leader, leading := "", t.Context() // and what the leader goes by
 	lead := func(db *etcd.DB, name string, leads chan<- struct{}) error {
 		return db.Lead(t.Context(), "seat", func(ctx context.Context) error {
 			mu.Lock()
-			if leader != "" {
+			if leader != "" && leading.Err() == nil {
 				t.Errorf("%s leads while %s does", name, leader)
 			}
-			leader = name
+			leader, leading = name, ctx
 			mu.Unlock()
 			close(leads)
 			if name == "first" {
 				<-ctx.Done()
 			}
 			mu.Lock()
-			leader = ""
+			if leader == name {
+				leader = ""
+			}
 			mu.Unlock()
 			return nil
 		})
@@ -198,9 +215,7 @@ func TestLeaderCutOff(t *testing.T) {
 	done := make(chan error, 2)
 	go func() { done <- lead(first, "first", a) }()
 	<-a
-	if err := first.Tell(t.Context(), []byte("live/x"), []byte("1")); err != nil {
-		t.Fatal(err)
-	}
+	tell(t, first, "live/x", []byte("1"))
 	lease := first.Lease()
 	go func() { done <- lead(second, "second", b) }()
 	for _, p := range proxies {
@@ -238,12 +253,6 @@ func TestTell(t *testing.T) {
 	o := options(cluster)
 	o.TTL = time.Minute
 	a, b := open(t, o), open(t, o)
-	tell := func(db *etcd.DB, key string, value []byte) {
-		t.Helper()
-		if err := db.Tell(t.Context(), []byte(key), value); err != nil {
-			t.Fatal(err)
-		}
-	}
 	shows := func(key, want string) {
 		t.Helper()
 		kv, err := b.Get(t.Context(), []byte(key))
@@ -251,14 +260,14 @@ func TestTell(t *testing.T) {
 			t.Fatalf("%s: %q, %v; want %s", key, kv.Value, err, want)
 		}
 	}
-	tell(a, "live/a", []byte("1"))
-	tell(a, "live/a", []byte("2"))
-	tell(a, "live/both", []byte("a"))
-	tell(a, "live/gone", []byte("x"))
-	tell(a, "live/gone", nil)
-	tell(a, "live/never", nil)
-	tell(b, "live/both", []byte("b"))
-	tell(a, "live/empty", []byte{})
+	tell(t, a, "live/a", []byte("1"))
+	tell(t, a, "live/a", []byte("2"))
+	tell(t, a, "live/both", []byte("a"))
+	tell(t, a, "live/gone", []byte("x"))
+	tell(t, a, "live/gone", nil)
+	tell(t, a, "live/never", nil)
+	tell(t, b, "live/both", []byte("b"))
+	tell(t, a, "live/empty", []byte{})
 	shows("live/a", "2")
 	shows("live/gone", "-")
 	shows("live/never", "-")
@@ -291,7 +300,7 @@ func TestTell(t *testing.T) {
 	}
 	shows("live/a", "2")
 	shows("live/both", "b")
-	tell(a, "live/both", nil) // not a's any more
+	tell(t, a, "live/both", nil) // not a's any more
 	shows("live/both", "b")
 	if err := a.Tell(t.Context(), nil, []byte("x")); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("the empty key: %v", err)
@@ -301,6 +310,12 @@ func TestTell(t *testing.T) {
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
+	}
+	// The lease is given back once, and if it can; else it ends by itself.
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := b.Get(t.Context(), []byte("live/a")); errors.Is(err, store.ErrNotFound) || time.Since(began) > 2*patience {
+			break
+		}
 	}
 	shows("live/a", "-")
 	if err := a.Tell(t.Context(), []byte("live/a"), nil); !errors.Is(err, store.ErrClosed) {

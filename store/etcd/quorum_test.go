@@ -26,7 +26,7 @@ func TestQuorumLostWithUser(t *testing.T) {
 			t.Parallel()
 			c := etcdtest.New(t, 3)
 			users(t, c)
-			o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second}
+			o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second, Timeout: patience, DialTimeout: patience}
 			for use, left := range []int{2, 1} { // in use: one that is lost, then the one that is left
 				t.Run(fmt.Sprintf("use=%d,left=%d", use, left), func(t *testing.T) { loseQuorum(t, c, o, use, left, frozen) })
 			}
@@ -36,9 +36,7 @@ func TestQuorumLostWithUser(t *testing.T) {
 
 func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int, frozen bool) {
 	db := open(t, o)
-	if _, err := db.Commit(t.Context(), put("k", "v")); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, db, put("k", "v"))
 	for opened := time.Now(); db.Known() < 3; {
 		select {
 		case <-time.After(20 * time.Millisecond): // it logs in to all on its own
@@ -49,8 +47,7 @@ func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int
 		}
 	}
 	for i := range 3 { // all have it
-		db.Use(i)
-		if _, err := db.Get(t.Context(), []byte("k")); err != nil {
+		if err := c.Await(i); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +75,11 @@ func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int
 		began := time.Now()
 		within, done := context.WithTimeout(store.AllowStale(t.Context()), patience)
 		defer done()
-		if kv, err := db.Get(within, []byte("k")); err != nil || string(kv.Value) != "v" {
+		kv, err := db.Get(within, []byte("k"))
+		for err != nil && within.Err() == nil { // the one that is left may stand still for longer than the engine waits
+			kv, err = db.Get(within, []byte("k"))
+		}
+		if err != nil || string(kv.Value) != "v" {
 			t.Fatalf("after %v: %q, %v", time.Since(began), kv.Value, err)
 		}
 		if !store.AnsweredStale(within) {
@@ -104,7 +105,7 @@ func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int
 	if err == nil || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without a quorum: %v", err)
 	}
-	if took > 2*time.Second { // far from the 300 ms, for slow machines
+	if took > patience {
 		t.Errorf("0.3 s of patience became %v", took)
 	}
 	cancel()
@@ -122,7 +123,7 @@ func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int
 	}
 	began = time.Now()
 	for _, err = db.Commit(t.Context(), put("again", "v")); err != nil; _, err = db.Commit(t.Context(), put("again", "v")) {
-		if time.Since(began) > patience {
+		if time.Since(began) > 2*patience { // the first may be lost with the one that it was sent to
 			t.Fatalf("with the quorum back: %v", err)
 		}
 	}
@@ -144,7 +145,7 @@ func TestNobodyKnowsUs(t *testing.T) {
 	t.Parallel()
 	c := etcdtest.New(t, 3)
 	users(t, c)
-	o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second}
+	o := etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second, Timeout: patience, DialTimeout: patience}
 	db := open(t, o)
 	c.Pause(0)
 	c.Pause(1)
@@ -164,7 +165,7 @@ func TestNobodyKnowsUs(t *testing.T) {
 	c.Resume(1)
 	began := time.Now()
 	for _, err := db.Commit(t.Context(), put("k", "v")); err != nil; _, err = db.Commit(t.Context(), put("k", "v")) {
-		if time.Since(began) > patience {
+		if time.Since(began) > 2*patience { // the first may be lost with the one that it was sent to
 			t.Fatalf("with the quorum back: %v", err)
 		}
 	}
@@ -176,17 +177,14 @@ func TestPassRevoked(t *testing.T) {
 	t.Parallel()
 	c := etcdtest.New(t, 1, "--auth-token-ttl=1") // seconds: also of those in use
 	users(t, c)
-	db := open(t, etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second})
+	db := open(t, etcd.Options{Endpoints: c.Endpoints(), Prefix: "a", User: "tocsin", Password: "s3cret", TTL: 2 * time.Second, Timeout: patience, DialTimeout: patience})
 	root, err := c.Client(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
 	for i := range 3 {
-		rev, err := db.Commit(t.Context(), put("k", fmt.Sprint(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		rev := commit(t, db, put("k", fmt.Sprint(i)))
 		select {
 		case <-time.After(1200 * time.Millisecond): // a pass is held on to for the first second
 		case <-t.Context().Done():
@@ -212,30 +210,45 @@ func TestMemberBehind(t *testing.T) {
 	t.Parallel()
 	// Two clusters of one member stand for two members that cannot reach each other.
 	ahead, behind := etcdtest.New(t, 1), etcdtest.New(t, 1)
-	o := etcd.Options{Endpoints: append(ahead.Endpoints(), behind.Endpoints()...), Prefix: "t"}
+	o := etcd.Options{Endpoints: append(ahead.Endpoints(), behind.Endpoints()...), Prefix: "t", Timeout: patience, DialTimeout: patience}
 	db := open(t, o)
 	db.Use(0)
 	var newest int64
 	for range 3 {
-		rev, err := db.Commit(t.Context(), put("k", "v"))
-		if err != nil {
-			t.Fatal(err)
+		db.Use(0)
+		newest = commit(t, db, put("k", "v"))
+	}
+	// The one that is ahead may be too late for its answer to be waited for: then what it has is forgotten, and has to be seen again.
+	both := func(when string) {
+		t.Helper()
+		if err := until(func() error {
+			db.Use(0)
+			if rev, err := db.Revision(t.Context()); err != nil || rev < newest {
+				return fmt.Errorf("revision %d of %d, %w", rev, newest, err)
+			}
+			db.SetShown(1)
+			if n, at, err := db.Show(t.Context(), "k"); n != 1 || at != 0 || err != nil {
+				return fmt.Errorf("%d keys, member %d, %w", n, at, err)
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("with both%s: %v", when, err)
 		}
-		newest = rev
 	}
-	db.SetShown(1)
-	if n, at, err := db.Show(t.Context(), "k"); n != 1 || at != 0 || err != nil {
-		t.Errorf("with both: %d keys, member %d, %v", n, at, err)
-	}
+	both("")
 	ahead.Kill(0)
-	if n, at, err := db.Show(t.Context(), "k"); n != 0 || at != 1 || err != nil {
-		t.Errorf("with the one that is behind: %d keys, member %d, %v", n, at, err)
+	behindOnly := func(when string) {
+		t.Helper()
+		var n int64
+		var at int
+		if err := until(func() (err error) { n, at, err = db.Show(t.Context(), "k"); return err }); n != 0 || at != 1 || err != nil {
+			t.Errorf("%s: %d keys, member %d, %v", when, n, at, err)
+		}
 	}
+	behindOnly("with the one that is behind")
 	began := time.Now()
 	for range 20 {
-		if n, at, err := db.Show(t.Context(), "k"); n != 0 || at != 1 || err != nil {
-			t.Errorf("from then on: %d keys, member %d, %v", n, at, err)
-		}
+		behindOnly("from then on")
 	}
 	t.Logf("20 answers of the member that is behind took %v", time.Since(began).Round(time.Millisecond))
 	if err := ahead.Restart(0); err != nil {
@@ -244,11 +257,5 @@ func TestMemberBehind(t *testing.T) {
 	if err := ahead.Await(0); err != nil {
 		t.Fatal(err)
 	}
-	for rev := int64(0); rev < newest; rev, _ = db.Revision(t.Context()) {
-		db.Use(0)
-	}
-	db.SetShown(1)
-	if n, at, err := db.Show(t.Context(), "k"); n != 1 || at != 0 || err != nil {
-		t.Errorf("with both again: %d keys, member %d, %v", n, at, err)
-	}
+	both(" again")
 }

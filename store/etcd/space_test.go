@@ -19,9 +19,7 @@ func TestNoSpace(t *testing.T) {
 	c := etcdtest.New(t, 1)
 	db := open(t, options(c))
 	ctx := t.Context()
-	if _, err := db.Commit(ctx, put("k", "v")); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, db, put("k", "v"))
 	client, err := c.Client(0)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +48,5 @@ func TestNoSpace(t *testing.T) {
 		t.Errorf("it reads %q, %v", kv.Value, err)
 	}
 	alarm(pb.AlarmRequest_DEACTIVATE)
-	if _, err := db.Commit(ctx, store.Txn{}); err != nil {
-		t.Error(err)
-	}
+	commit(t, db, store.Txn{})
 }
