@@ -177,7 +177,7 @@ func TestStale(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	n := newNode(t, span(990, 1000)...)
-	r, _, err := Probe(context.Background(), n.srv.URL)
+	r, _, err := hostile.Again(func() (chain.Recognised, error, error) { return Probe(context.Background(), n.srv.URL) })
 	if err != nil || r.Family != chain.Beacon || r.ChainID != "devnet" || r.Head != 1000 || r.Client != "Fake/v1.0.0" {
 		t.Fatalf("%+v %v", r, err)
 	}

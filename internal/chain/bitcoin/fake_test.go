@@ -269,7 +269,7 @@ func watch(t *testing.T, c Config) *watched {
 
 func (w *watched) until(what string, fits func(chain.Observation) bool) chain.Observation {
 	w.t.Helper()
-	limit := time.After(45 * time.Second)
+	limit := time.After(2 * time.Minute) // who made a block is not asked for a minute after an answer that was late
 	for {
 		select {
 		case o := <-w.obs:

@@ -10,7 +10,11 @@ import (
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/chain/dial"
+	"github.com/tocsin-ops/tocsin/internal/chain/hostile"
 )
+
+// still is the address of the only server there is where the clock stands still.
+const still = "http://u:p@node.test:80"
 
 // TestMakers: a pool is known by its sign, everybody else by where most of the reward goes.
 func TestMakers(t *testing.T) {
@@ -58,58 +62,60 @@ func TestMiners(t *testing.T) {
 			if c.core {
 				n.network = "main"
 			}
-			w := watch(t, Config{URL: n.url()})
-			o := w.until("the newest", kind(chain.KindMiners))
-			if len(o.Miners) != minersAtNow || o.Miners[0].Hash != n.tip[169] {
-				t.Fatalf("%d named, first %v", len(o.Miners), o.Miners[0])
-			}
-			names := map[string]string{}
-			for _, m := range o.Miners {
-				names[m.Hash] = m.Miner
-			}
-			heads := 0
-			for len(names) < minersBack {
-				o := w.until("more", func(o chain.Observation) bool {
-					if o.Kind == chain.KindHead {
-						heads++
-					}
-					return o.Kind == chain.KindMiners
-				})
-				if len(o.Miners) > 1 {
-					t.Fatalf("%d of the older ones at once", len(o.Miners))
+			hostile.Still(t, n, func(t *testing.T) {
+				w := watch(t, Config{URL: still})
+				o := w.until("the newest", kind(chain.KindMiners))
+				if len(o.Miners) != minersAtNow || o.Miners[0].Hash != n.tip[169] {
+					t.Fatalf("%d named, first %v", len(o.Miners), o.Miners[0])
 				}
-				names[o.Miners[0].Hash] = o.Miners[0].Miner
-			}
-			if heads < minersPause*(minersBack-minersAtNow)-2 {
-				t.Errorf("%d older blocks within %d polls", len(names), heads)
-			}
-			tip := n.mine("b")
-			for names[tip] == "" {
-				for _, m := range w.until("the new one", kind(chain.KindMiners)).Miners {
+				names := map[string]string{}
+				for _, m := range o.Miners {
 					names[m.Hash] = m.Miner
 				}
-			}
-			for i, hash := range append([]string{tip}, n.tip[150], n.tip[140]) {
-				want := c.want
-				if strings.Contains(want, "%d") {
-					want = fmt.Sprintf(want, []int{0, 0, 0}[i])
+				heads := 0
+				for len(names) < minersBack {
+					o := w.until("more", func(o chain.Observation) bool {
+						if o.Kind == chain.KindHead {
+							heads++
+						}
+						return o.Kind == chain.KindMiners
+					})
+					if len(o.Miners) > 1 {
+						t.Fatalf("%d of the older ones at once", len(o.Miners))
+					}
+					names[o.Miners[0].Hash] = o.Miners[0].Miner
 				}
-				if names[hash] != want {
-					t.Errorf("block %s is by %q, not %q", hash, names[hash], want)
+				if heads < minersPause*(minersBack-minersAtNow)-2 {
+					t.Errorf("%d older blocks within %d polls", len(names), heads)
 				}
-			}
-			n.mu.Lock()
-			before := n.calls["getblock"]
-			asked := n.calls[c.asked]
-			n.mu.Unlock()
-			for range 8 {
-				w.until("the head again", head(tip))
-			}
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if n.calls["getblock"] != before || asked < minersBack {
-				t.Errorf("%d blocks asked for when all are named; %s %d times", n.calls["getblock"]-before, c.asked, asked)
-			}
+				tip := n.mine("b")
+				for names[tip] == "" {
+					for _, m := range w.until("the new one", kind(chain.KindMiners)).Miners {
+						names[m.Hash] = m.Miner
+					}
+				}
+				for i, hash := range append([]string{tip}, n.tip[150], n.tip[140]) {
+					want := c.want
+					if strings.Contains(want, "%d") {
+						want = fmt.Sprintf(want, []int{0, 0, 0}[i])
+					}
+					if names[hash] != want {
+						t.Errorf("block %s is by %q, not %q", hash, names[hash], want)
+					}
+				}
+				n.mu.Lock()
+				before := n.calls["getblock"]
+				asked := n.calls[c.asked]
+				n.mu.Unlock()
+				for range 8 {
+					w.until("the head again", head(tip))
+				}
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				if n.calls["getblock"] != before || asked < minersBack {
+					t.Errorf("%d blocks asked for when all are named; %s %d times", n.calls["getblock"]-before, c.asked, asked)
+				}
+			})
 		})
 	}
 }
@@ -117,26 +123,28 @@ func TestMiners(t *testing.T) {
 // TestMinersBounded: the newest 144 are named, whatever is known below, one at a time; each once.
 func TestMinersBounded(t *testing.T) {
 	n := newNode(t, 200)
-	var named []string
-	c := New(Config{URL: n.url(), Rate: 1e6}, func(o chain.Observation) {
-		for _, m := range o.Miners {
-			named = append(named, m.Hash)
+	hostile.Still(t, n, func(t *testing.T) {
+		var named []string
+		c := New(Config{URL: still, Rate: 1e6}, func(o chain.Observation) {
+			for _, m := range o.Miners {
+				named = append(named, m.Hash)
+			}
+		}, nil)
+		c.http = dial.Client(c.cfg.Timeout)
+		defer c.http.CloseIdleConnections()
+		for _, hash := range n.tip {
+			c.tree.Add(n.all[hash].block(0))
 		}
-	}, nil)
-	c.http = dial.Client(c.cfg.Timeout)
-	defer c.http.CloseIdleConnections()
-	for _, hash := range n.tip {
-		c.tree.Add(n.all[hash].block(0))
-	}
-	for range 150 {
-		if err := c.askMiners(t.Context(), 1); err != nil {
-			t.Fatal(err)
+		for range 150 {
+			if err := c.askMiners(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	slices.Reverse(named)
-	if !slices.Equal(named, n.tip[200-minersBack:]) || n.calls["getblock"] != minersBack {
-		t.Errorf("%d named, %d blocks asked for", len(named), n.calls["getblock"])
-	}
+		slices.Reverse(named)
+		if !slices.Equal(named, n.tip[200-minersBack:]) || n.calls["getblock"] != minersBack {
+			t.Errorf("%d named, %d blocks asked for", len(named), n.calls["getblock"])
+		}
+	})
 }
 
 // TestMinersNotTold: a node that offers none of it is left alone after six blocks, and watched all the same.
@@ -148,20 +156,22 @@ func TestMinersNotTold(t *testing.T) {
 		}
 		return 0, ""
 	}
-	w := watch(t, Config{URL: n.url()})
-	for range 40 {
-		w.until("the head", head(n.tip[99]))
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if k := n.calls["getblock"]; k != minerPaused {
-		t.Errorf("asked %d times", k)
-	}
-	for _, o := range w.seen {
-		if o.State == chain.Down || len(o.Miners) > 0 {
-			t.Errorf("%+v", o)
+	hostile.Still(t, n, func(t *testing.T) {
+		w := watch(t, Config{URL: still})
+		for range 40 {
+			w.until("the head", head(n.tip[99]))
 		}
-	}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if k := n.calls["getblock"]; k != minerPaused {
+			t.Errorf("asked %d times", k)
+		}
+		for _, o := range w.seen {
+			if o.State == chain.Down || len(o.Miners) > 0 {
+				t.Errorf("%+v", o)
+			}
+		}
+	})
 }
 
 // TestMinersHang: a node that does not answer who made a block is asked once and then left alone, long before its silence counts, and its head is
@@ -169,27 +179,28 @@ func TestMinersNotTold(t *testing.T) {
 func TestMinersHang(t *testing.T) {
 	for _, method := range []string{"getblock", "getrawtransaction"} {
 		t.Run(method, func(t *testing.T) {
-			t.Parallel()
 			n := newNode(t, 100)
 			n.core, n.network, n.hangs = true, "main", map[string]bool{method: true}
-			w := watch(t, Config{URL: n.url(), Timeout: 5 * time.Minute})
-			for range 20 {
-				w.until("the head", head(n.tip[99]))
-			}
-			tip := n.mine("b")
-			for range 20 {
-				w.until("the new head", head(tip))
-			}
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if k := n.calls[method]; k != 1 {
-				t.Errorf("asked %d times", k)
-			}
-			for _, o := range w.seen {
-				if o.State == chain.Down || len(o.Miners) > 0 {
-					t.Errorf("%+v", o)
+			hostile.Still(t, n, func(t *testing.T) {
+				w := watch(t, Config{URL: still, Timeout: 5 * time.Minute})
+				for range 20 {
+					w.until("the head", head(n.tip[99]))
 				}
-			}
+				tip := n.mine("b")
+				for range 20 {
+					w.until("the new head", head(tip))
+				}
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				if k := n.calls[method]; k != 1 {
+					t.Errorf("asked %d times", k)
+				}
+				for _, o := range w.seen {
+					if o.State == chain.Down || len(o.Miners) > 0 {
+						t.Errorf("%+v", o)
+					}
+				}
+			})
 		})
 	}
 }

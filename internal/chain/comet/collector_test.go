@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/hostile"
 )
 
 // TestRecorded reads what a real network of four answered (see testdata/PROVENANCE.md).
@@ -333,7 +334,7 @@ func TestWrong(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	n := newNode(t, 8)
-	r, _, err := Probe(context.Background(), n.url())
+	r, _, err := hostile.Again(func() (chain.Recognised, error, error) { return Probe(context.Background(), n.url()) })
 	if want := (chain.Recognised{Family: chain.Comet, ChainID: "test-1", Name: "CometBFT chain test-1", Head: 8, Client: "CometBFT 1.0.1"}); err != nil || r != want {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/hostile"
 )
 
 // TestFollow: the start brings 64 headers below the head, newHeads bring the next ones, a second look brings the transactions.
@@ -289,7 +290,7 @@ func TestBadAnswers(t *testing.T) {
 func TestProbe(t *testing.T) {
 	n := newNode(t, 8)
 	for _, scheme := range []string{"http://", "ws://"} {
-		r, _, err := Probe(context.Background(), scheme+n.addr)
+		r, _, err := hostile.Again(func() (chain.Recognised, error, error) { return Probe(context.Background(), scheme+n.addr) })
 		want := chain.Recognised{Family: chain.EVM, ChainID: "1", Name: "Ethereum", Head: 7, Client: "anvil/v1.7.1"}
 		if err != nil || r != want {
 			t.Errorf("%+v %v", r, err)

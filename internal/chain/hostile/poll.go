@@ -49,12 +49,8 @@ func (p Polled) try(t *testing.T, set, want time.Duration) {
 	if p.Begin != nil {
 		p.Begin()
 	}
-	wire := pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	usual := http.DefaultTransport
-	http.DefaultTransport = &http.Transport{DialContext: wire.dial}
-	defer func() { http.DefaultTransport = usual }()
 	asked := make(chan time.Time, 4*looks)
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -67,9 +63,8 @@ func (p Polled) try(t *testing.T, set, want time.Duration) {
 			}
 		}
 		p.Well.ServeHTTP(w, r)
-	})}
-	served, ended := make(chan error, 1), make(chan error, 1)
-	go func() { served <- srv.Serve(wire) }()
+	}))
+	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	run := p.Run("http://"+p.User+"node.test:80", set, func(o chain.Observation) {
 		if o.State == chain.Down || o.State == chain.WrongChain {
@@ -90,8 +85,30 @@ func (p Polled) try(t *testing.T, set, want time.Duration) {
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	_ = srv.Close()
-	<-served
+}
+
+// Still runs f where the clock stands still while somebody works, so that nothing is ever too late, with a network of one server at every address.
+// Not for tests that run beside others: it takes the place of the machine's network.
+func Still(t *testing.T, well http.Handler, f func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		serve(t, well)
+		f(t)
+	})
+}
+
+// serve is the network until the test ends.
+func serve(t *testing.T, h http.Handler) {
+	wire := pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	usual := http.DefaultTransport
+	http.DefaultTransport = &http.Transport{DialContext: wire.dial}
+	srv, served := &http.Server{Handler: h}, make(chan error, 1)
+	go func() { served <- srv.Serve(wire) }()
+	t.Cleanup(func() {
+		http.DefaultTransport = usual
+		_ = srv.Close()
+		<-served
+	})
 }
 
 // pipes is a network of one server, without the machine's, of which the clock of a test would not know that it waits.

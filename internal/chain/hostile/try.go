@@ -44,6 +44,16 @@ func Within(node string) time.Duration {
 	return Timeout
 }
 
+// Again asks until there is no error, five times at most: for what gives up by itself after some seconds, in which a machine may stand still.
+func Again[T any](ask func() (T, error, error)) (answer T, raw, err error) {
+	for range 5 {
+		if answer, raw, err = ask(); err == nil {
+			break
+		}
+	}
+	return answer, raw, err
+}
+
 // Try lets node a misbehave in every way while node b is well, and holds the collector to: it tells why a is not taken, in a sentence; it
 // stays within Most; b goes on undisturbed and nothing is found about it; and when a is well again its head comes.
 func Try(t *testing.T, s Subject) {

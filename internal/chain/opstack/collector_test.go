@@ -265,7 +265,7 @@ func TestStates(t *testing.T) {
 	hidden.noConfig = true
 	w = watch(t, Config{URL: hidden.srv.URL, ChainID: "10"})
 	w.until("without a configuration", layers(func(l *chain.Layers) bool { return l.Window == 0 }))
-	r, _, err := Probe(context.Background(), n.srv.URL)
+	r, _, err := hostile.Again(func() (chain.Recognised, error, error) { return Probe(context.Background(), n.srv.URL) })
 	if err != nil || r.Family != chain.Rollup || r.ChainID != "10" || r.Head != 1000 {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tocsin-ops/tocsin/internal/chain"
+	"github.com/tocsin-ops/tocsin/internal/chain/hostile"
 )
 
 // TestSpecified reads the answers in the forms of the methods' documentation (see testdata/PROVENANCE.md).
@@ -276,12 +277,12 @@ func TestWrong(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	n := newNode(t)
-	r, _, err := Probe(context.Background(), n.url())
+	r, _, err := hostile.Again(func() (chain.Recognised, error, error) { return Probe(context.Background(), n.url()) })
 	if want := (chain.Recognised{Family: chain.Solana, ChainID: "mainnet-beta", Name: "Solana", Head: 1000, Client: "Solana 2.3.6"}); err != nil || r != want {
 		t.Errorf("%+v %v", r, err)
 	}
 	n.answer("getHealth", string(specified(t)["getHealth behind"]))
-	if r, _, _ := Probe(context.Background(), n.url()); r.Syncing == "" {
+	if r, _, _ := hostile.Again(func() (chain.Recognised, error, error) { return Probe(context.Background(), n.url()) }); r.Syncing == "" {
 		t.Errorf("%+v", r)
 	}
 }
