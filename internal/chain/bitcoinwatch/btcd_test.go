@@ -292,7 +292,7 @@ func TestLyingNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.User = nil
-	var lies atomic.Bool
+	var lies atomic.Int64 // that are left; more of one block than the watch has patience for, and it is passed over
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	proxy.Transport = &http.Transport{DisableKeepAlives: true}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -300,8 +300,9 @@ func TestLyingNode(t *testing.T) {
 		rec := httptest.NewRecorder()
 		proxy.ServeHTTP(rec, r)
 		text := rec.Body.String()
-		if lies.Load() {
-			text = strings.Replace(text, "a914da1745e9b549bd0bfa1a569971c77eba30cd5a4b87", "a914"+strings.Repeat("00", 20)+"87", 1) // another payee
+		const payee = "a914da1745e9b549bd0bfa1a569971c77eba30cd5a4b87"
+		if strings.Contains(text, payee) && lies.Add(-1) >= 0 {
+			text = strings.Replace(text, payee, "a914"+strings.Repeat("00", 20)+"87", 1)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(text))
@@ -309,14 +310,9 @@ func TestLyingNode(t *testing.T) {
 	t.Cleanup(front.Close)
 	r := watch(t, Config{URL: front.URL, Spec: Spec{Addresses: []Address{{"miner", anybody}}}})
 	r.sampled("tocsin_watch_balance_since_start", 50, "miner")
-	lies.Store(true)
+	lies.Store(3)
 	b.do(nil, "generate", 1)
-	r.until("that it is not believed", func(v any) bool {
-		s, ok := v.(chain.Sample)
-		found := ok && s.Name == "tocsin_watch_answers_untrusted" && s.Value >= 1
-		lies.CompareAndSwap(found, false) // at once: a block that stays false for long is passed over
-		return found
-	})
+	r.sampled("tocsin_watch_answers_untrusted", 3, "")
 	r.sampled("tocsin_watch_balance_since_start", 100, "miner")
 }
 

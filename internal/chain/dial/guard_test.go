@@ -95,8 +95,7 @@ func TestGet(t *testing.T) {
 	if err := Get(context.Background(), Client(45*time.Second), address, "/html", &out); !errors.Is(err, ErrNotJSON) {
 		t.Errorf("%v", err)
 	}
-	srv.Close()
-	if err := Get(context.Background(), Client(45*time.Second), address, "/x", nil); err == nil || strings.Contains(err.Error(), "secret77") {
+	if err := Get(context.Background(), Client(45*time.Second), "http://u:p@127.0.0.1:1/key/?apikey=secret77", "/x", nil); err == nil || strings.Contains(err.Error(), "secret77") {
 		t.Errorf("%v", err)
 	}
 }
