@@ -128,9 +128,14 @@ func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int
 		}
 	}
 	t.Logf("written %v after they were back", time.Since(began).Round(time.Millisecond))
-	fresh := store.AllowStale(t.Context())
-	if kv, err := db.Get(fresh, []byte("again")); err != nil || string(kv.Value) != "v" || store.AnsweredStale(fresh) {
-		t.Errorf("with the quorum back: %q, %v, stale %v", kv.Value, err, store.AnsweredStale(fresh))
+	if err := until(func() error { // a quorum that stands still for a second is not waited for
+		fresh := store.AllowStale(t.Context())
+		if kv, err := db.Get(fresh, []byte("again")); err != nil || string(kv.Value) != "v" || store.AnsweredStale(fresh) {
+			return fmt.Errorf("%q, %w, stale %v", kv.Value, err, store.AnsweredStale(fresh))
+		}
+		return nil
+	}); err != nil {
+		t.Errorf("with the quorum back: %v", err)
 	}
 	for i := range 3 {
 		if err := c.Await(i); err != nil {
