@@ -131,7 +131,7 @@ func loseQuorum(t *testing.T, c *etcdtest.Cluster, o etcd.Options, use, left int
 	if err := until(func() error { // a quorum that stands still for a second is not waited for
 		fresh := store.AllowStale(t.Context())
 		if kv, err := db.Get(fresh, []byte("again")); err != nil || string(kv.Value) != "v" || store.AnsweredStale(fresh) {
-			return fmt.Errorf("%q, %w, stale %v", kv.Value, err, store.AnsweredStale(fresh))
+			return fmt.Errorf("%q, %v, stale %v", kv.Value, err, store.AnsweredStale(fresh))
 		}
 		return nil
 	}); err != nil {
@@ -229,11 +229,11 @@ func TestMemberBehind(t *testing.T) {
 		if err := until(func() error {
 			db.Use(0)
 			if rev, err := db.Revision(t.Context()); err != nil || rev < newest {
-				return fmt.Errorf("revision %d of %d, %w", rev, newest, err)
+				return fmt.Errorf("revision %d of %d, %v", rev, newest, err)
 			}
 			db.SetShown(1)
 			if n, at, err := db.Show(t.Context(), "k"); n != 1 || at != 0 || err != nil {
-				return fmt.Errorf("%d keys, member %d, %w", n, at, err)
+				return fmt.Errorf("%d keys, member %d, %v", n, at, err)
 			}
 			return nil
 		}); err != nil {
