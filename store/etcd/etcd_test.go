@@ -85,8 +85,8 @@ func tell(t *testing.T, db *etcd.DB, key string, value []byte) {
 
 func open(t testing.TB, o etcd.Options) *etcd.DB {
 	t.Helper()
-	db, err := etcd.Open(context.Background(), o)
-	if err != nil {
+	var db *etcd.DB
+	if err := until(func() (err error) { db, err = etcd.Open(context.Background(), o); return err }); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
