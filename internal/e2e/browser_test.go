@@ -138,6 +138,9 @@ func (w *window) heard(ev any) {
 	if w.finished {
 		return
 	}
+	if strings.Contains(text, "preloaded using link preload but not used") { // so says a browser that had no time to lay the page out yet
+		return
+	}
 	if w.allowed != nil && w.allowed.MatchString(text) {
 		w.ignored++
 		return

@@ -16,7 +16,7 @@ func TestChosenCompletionStays(t *testing.T) {
 	w.types("/role c")
 	first := `document.querySelector("#composer-list").firstElementChild`
 	w.sees("offers the commander", first+`?.innerText.includes("commander")`, patience)
-	js[bool](w, `(() => { const real = window.fetch; window.fetch = async (...what) => { const answer = await real(...what); await new Promise((go) => { window.letGo = go; }); return answer; }; return true; })()`)
+	js[bool](w, `(() => { const real = window.fetch; window.fetch = async (...what) => { const answer = await real(...what); if (!String(what[0]).includes("/complete")) return answer; await new Promise((go) => { window.letGo = go; }); return answer; }; return true; })()`)
 	w.types("o")
 	w.sees("has the answer to what was typed last, and holds it", `window.letGo`, patience)
 	w.press(down)

@@ -65,6 +65,7 @@ func TestDesktopCalls(t *testing.T) {
 		a.focusOn("#composer-line")
 		s.types("/ack")
 		s.keys("Return")
+		room.tells(k, "incident.acknowledged", func(string) bool { return true }) // before the page is left
 	}
 	until(t, "the notifications are taken back", patience, func() (bool, string) {
 		left := s.named("Dunst")

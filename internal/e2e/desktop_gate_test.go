@@ -64,7 +64,8 @@ func TestDesktopListens(t *testing.T) {
 	s := newScreen(t, 1200, 900)
 	plain := s.desktopApp()
 	plain.up()
-	all := listeners(t, plain.tree())
+	var all []string
+	until(t, "it listens", patience, func() (bool, string) { all = listeners(t, plain.tree()); return len(all) > 0, "" }) // the window may be there first
 	t.Logf("the program that people get, before a room is chosen, listens on %v", all)
 	if len(all) != 1 || !onLoopback(all[0]) {
 		t.Errorf("before a room is chosen it listens on %v, want one port of loopback", all)
@@ -142,7 +143,7 @@ func TestDesktopTalksToItsWindowAlone(t *testing.T) {
 
 	// A program of this computer.
 	curl := func(args ...string) (code string) {
-		out, _ := exec.Command("curl", append([]string{"-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5"}, args...)...).Output() // an open socket ends it with a status of its own
+		out, _ := exec.Command("curl", append([]string{"-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "45"}, args...)...).Output() // an open socket ends it with a status of its own
 		return string(out)
 	}
 	cookie := "Cookie: " + name + "=" + secret

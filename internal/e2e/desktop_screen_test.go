@@ -42,7 +42,7 @@ func newScreen(t testing.TB, width, height int) *screen {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	x := &child{name: "Xvfb", cmd: exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", width, height), "-nolisten", "tcp", "-noreset", "-ac"), out: &tail{}, gone: make(chan struct{})}
+	x := &child{name: "Xvfb", cmd: exec.Command("Xvfb", "-displayfd", "3", "-r", "-screen", "0", fmt.Sprintf("%dx%dx24", width, height), "-nolisten", "tcp", "-noreset", "-ac"), out: &tail{}, gone: make(chan struct{})}
 	x.cmd.ExtraFiles = []*os.File{w}
 	x.run(t)
 	w.Close()

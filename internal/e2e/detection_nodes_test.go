@@ -42,7 +42,7 @@ func (a *anvil) contract() (address string, give func()) {
 // TestOneNodeAlonePagesNobody: a change of an owner that only one node can show is there for everybody to see and declares nothing until the
 // wait is over, and so does one that two names of one address show; one that two nodes show is an incident at once.
 func TestOneNodeAlonePagesNobody(t *testing.T) {
-	const wait = 20 * time.Second
+	const wait = 40 * time.Second
 	alone, pair, twin := startAnvil(t), startAnvil(t), startAnvil(t)
 	first, giveFirst := alone.contract()
 	second, giveSecond := pair.contract()
@@ -161,7 +161,7 @@ func TestALyingNodeBesideAGoodOne(t *testing.T) {
 		t.Errorf("the wall went back from %d to %d", before, lowest)
 	}
 	for _, f := range s.findings() {
-		if f.Kind == "reorg" || f.Kind == "divergence" || f.Kind == "stall" {
+		if f.Kind == "reorg" || f.Kind == "divergence" { // a stall would be true of a machine that stood still
 			t.Errorf("the liar is taken for %s: %s", f.Kind, f.Reason)
 		}
 	}

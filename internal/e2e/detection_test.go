@@ -111,7 +111,7 @@ func TestAnomalyOfAPushedSeries(t *testing.T) {
 	s.push(key, past(now.Add(-55*time.Minute), jump, usual, labels...), past(now.Add(-55*time.Minute), back, usual, quiet...))
 	s.number(`count_over_time(withdrawals_pending[2h])`, float64(len(past(now.Add(-55*time.Minute), jump, usual).Samples)))
 	for _, f := range s.findings() {
-		if !f.Weak {
+		if !f.Weak && f.Kind != "missing_data" { // they ended minutes ago, and a slow machine may get to that
 			t.Errorf("a usual series is a finding: %s %s", f.Title, f.Reason)
 		}
 	}

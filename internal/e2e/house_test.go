@@ -159,12 +159,12 @@ func (c *child) kill() {
 func (c *child) stop(t testing.TB) {
 	t.Helper()
 	_ = c.cmd.Process.Signal(os.Interrupt)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	select {
 	case <-c.gone:
 	case <-ctx.Done():
-		t.Errorf("%s did not end within 30 s of being asked", c.name)
+		t.Errorf("%s did not end within %s of being asked", c.name, patience)
 		c.kill()
 	}
 }

@@ -24,8 +24,14 @@ func TestImpactByKeys(t *testing.T) {
 	w.sees("is on the page of the impact", fmt.Sprintf(`location.pathname === "%s/impact" && document.readyState === "complete"`, room), patience)
 	w.live()
 	w.tabTo("#fact-name")
-	w.types("money moved")
-	w.sees("has chosen by typing", `document.querySelector("#fact-name").value === "money_moved_usd"`, patience)
+	w.press(key{"Home", "Home", 36, ""})
+	for range 60 { // by arrows: what is typed into a list counts as one word only when the keys come close together
+		if js[string](w, `document.querySelector("#fact-name").value`) == "money_moved_usd" {
+			break
+		}
+		w.press(down)
+	}
+	w.sees("has chosen by keys", `document.querySelector("#fact-name").value === "money_moved_usd"`, patience)
 	w.tabTo("#fact-value")
 	w.types("$16.6M")
 	w.tabTo("#fact-note")
