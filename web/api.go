@@ -296,13 +296,13 @@ func (s *Server) apiLog(c *call) error {
 	if err != nil || from < 0 {
 		return refusal("bad_from", "from is an offset of the log: 0 or more.")
 	}
-	follow := c.QueryParam("follow") != "false"
 	w := c.Response()
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	w.Flush()
 	enc := json.NewEncoder(w)
+	begin := func() {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusOK)
+	}
 	write := func(page []eventlog.Event) error {
 		// A reader that takes nothing for a minute is cut off; it comes back with its offset.
 		_ = http.NewResponseController(w.Writer).SetWriteDeadline(time.Now().Add(time.Minute))
@@ -314,16 +314,32 @@ func (s *Server) apiLog(c *call) error {
 		w.Flush()
 		return nil
 	}
-	if !follow {
-		for end := s.Log.Size(); from < end; {
+	if c.QueryParam("follow") == "false" {
+		end := s.Log.Size()
+		next := func() ([]eventlog.Event, error) {
+			if from >= end {
+				return nil, nil
+			}
 			page, err := s.Log.Read(c.ctx(), from, int(min(512, end-from)))
-			if err != nil || len(page) == 0 || write(page) != nil {
+			from += int64(len(page))
+			return page, err
+		}
+		page, err := next()
+		if err != nil {
+			return err
+		}
+		for begin(); len(page) > 0; page, err = next() {
+			if write(page) != nil {
 				return nil
 			}
-			from = page[len(page)-1].Offset + 1
+		}
+		if err != nil || from < end {
+			panic(http.ErrAbortHandler) // cut off: a part of the log must not look like all of it
 		}
 		return nil
 	}
+	begin()
+	w.Flush()
 	ctx, cancel := s.whileAllowed(c)
 	defer cancel()
 	for page, err := range s.Log.Follow(ctx, from) {

@@ -2,13 +2,17 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"iter"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 	"github.com/tocsin-ops/tocsin/internal/chain"
 	"github.com/tocsin-ops/tocsin/internal/incident"
 	"github.com/tocsin-ops/tocsin/internal/signal"
+	"github.com/tocsin-ops/tocsin/store"
 )
 
 // apiDoc is the API's description, read back.
@@ -352,8 +357,57 @@ func TestLogAsLines(t *testing.T) {
 		t.Errorf("%d lines from 600", part)
 	}
 	v.get("/api/v1/log?from=99999&follow=false").want(200)
+
+	// From a store that fails nobody gets a part that looks like all of it.
+	var good atomic.Int64
+	good.Store(1 << 40)
+	ill := replicaOn(t, silentAfter{h.db, &good})
+	v = v.at(ill)
+	for pages, says := range map[int64]string{0: "503", 1: "cut off"} {
+		good.Store(1 << 40)
+		ill.settle()
+		v.get("/api/v1/log?from=600&follow=false").want(200)
+		good.Store(pages)
+		r, err := http.NewRequest("GET", ill.srv.URL+"/api/v1/log?from=0&follow=false", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+v.bearer)
+		a, err := v.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, a.Body)
+		a.Body.Close()
+		if got := fmt.Sprint(a.StatusCode); says == "503" && got != says || says == "cut off" && err == nil {
+			t.Errorf("a store that fails after %d pages: %s, %v", pages, got, err)
+		}
+	}
+	good.Store(1 << 40)
+
 	v.get("/api/v1/log?from=-1").want(422).problem("bad_from")
 	v.get("/api/v1/log?from=x").want(422).problem("bad_from")
+}
+
+// silentAfter is a store that answers requests with this many pages of the log and is silent then.
+type silentAfter struct {
+	store.DB
+	left *atomic.Int64
+}
+
+func (s silentAfter) Scan(ctx context.Context, r store.Range) iter.Seq2[store.KV, error] {
+	return func(yield func(store.KV, error) bool) {
+		n := 0
+		for kv, err := range s.DB.Scan(ctx, r) {
+			if n++; n == 1 && ctx.Value(http.ServerContextKey) != nil && bytes.HasPrefix(kv.Key, []byte("log/event/")) && s.left.Add(-1) < 0 {
+				yield(store.KV{}, store.ErrUnavailable)
+				return
+			}
+			if !yield(kv, err) {
+				return
+			}
+		}
+	}
 }
 
 // TestFollowingEndsWithTheToken: a follower gets what comes, and is cut off when

@@ -298,22 +298,22 @@ func TestAttentionFollowersAreBounded(t *testing.T) {
 // stuck is a connection whose other end reads nothing.
 type stuck struct {
 	*httptest.ResponseRecorder
-	mu       sync.Mutex
-	deadline time.Time
+	mu   sync.Mutex
+	left time.Duration // that it was given for a write
 }
 
 func (s *stuck) SetWriteDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deadline = t
+	s.left = time.Until(t)
 	return nil
 }
 
 func (s *stuck) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deadline.IsZero() || time.Until(s.deadline) > attentionPatience {
-		return 0, fmt.Errorf("no write deadline, or a late one: %v", s.deadline)
+	if s.left == 0 || s.left > attentionPatience {
+		return 0, fmt.Errorf("no write deadline, or a late one: %v", s.left)
 	}
 	return 0, os.ErrDeadlineExceeded
 }
@@ -334,8 +334,8 @@ func TestAttentionToASlowReader(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("it holds on to a connection that takes nothing")
 	}
-	if left := time.Until(w.deadline); left <= 0 || left > attentionPatience {
-		t.Errorf("the deadline of a write is %v away", left)
+	if w.left <= 0 || w.left > attentionPatience {
+		t.Errorf("the deadline of a write is %v away", w.left)
 	}
 	h.heed.counting.Lock()
 	defer h.heed.counting.Unlock()

@@ -14,6 +14,7 @@ func TestNoteSentLater(t *testing.T) {
 	h := newHouse(t)
 	n := h.declare(incident.Declare{Title: "Bridge", Severity: "SEV3"})
 	ana, path := h.ana(), "/incidents/"+itoa(n)
+	h.stand() // no midnight comes between
 	now := time.UnixMilli(h.millis())
 	ago := func(d time.Duration) int64 { return now.Add(-d).UnixMilli() }
 	send := func(id, line string, at int64) *answer {

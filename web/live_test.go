@@ -335,13 +335,14 @@ func TestSocketsEndWithTheCredential(t *testing.T) {
 			return v, func() { h.ana().post("/people/rita/disable").want(303) }
 		},
 		"token expired": func(t *testing.T, h *house) (*visitor, func()) {
+			h.stand()
 			_, secret, err := h.Auth.CreateToken(ctx, h.admin, auth.TokenOrder{Name: "brief", Role: auth.RoleResponder, ExpiresAt: h.millis() + 300})
 			if err != nil {
 				t.Fatal(err)
 			}
 			v := h.visitor("brief token")
 			v.bearer = secret
-			return v, func() {}
+			return v, func() { h.late.Add(301) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 // one is answered with at least that, by whichever replica.
 const headerPosition = "Tocsin-Position"
 
-// catchUp bounds how long an answer waits for what the caller has seen already.
-const catchUp = 2 * time.Second
+// catchUp bounds how long an answer waits for what the caller has seen already. Only tests change it.
+var catchUp = 2 * time.Second
 
 // settle waits until the pages show position, so that somebody who acted sees
 // it; it gives up quietly, for the act itself is done.

@@ -76,10 +76,12 @@ func TestWhoIsInTheRoom(t *testing.T) {
 	machine.until(says("In the room 2 Person rita (Commander), Ana Alvarez")) // once rendered, the same for all
 	ana.get(page).want(200).has(`data-count="2"`, `data-handle="rita"`).hasNot("robot")
 
+	h.stand()
 	// One tab of two closes, then rita reconnects at once: nothing is to be seen of either.
 	second.ws.Close()
 	r.ws.Close()
 	r = rita.watch(topic)
+	h.until("rita is back", func() bool { return slices.Contains(h.Presence.Who(topic), "rita") })
 	h.late.Store(2 * leaveGrace)
 	for _, f := range append(first.rest(), first.rest()...) { // from beat to beat: at least one census, in which something could go wrong
 		if f.Key == views.RegionPresence {
