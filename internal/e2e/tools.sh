@@ -45,7 +45,7 @@ debian() {
 chromium() {
 	local c
 	for c in chromium chromium-browser google-chrome google-chrome-stable; do
-		command -v "$c" >/dev/null && return
+		type -P "$c" >/dev/null && return # a program: this function has the name too
 	done
 	debian "there is no Chromium in the PATH" chromium chromium-sandbox
 }
@@ -64,7 +64,7 @@ desktop() { # what its tests need: a screen, keys, a session bus, somebody who s
 	[[ $(uname -s) == Linux ]] || return 0
 	local c
 	for c in Xvfb xdotool xset dbus-daemon dbus-send dunst desktop-file-validate ss curl; do
-		command -v "$c" >/dev/null && continue
+		type -P "$c" >/dev/null && continue
 		debian "the tests of the desktop program need $c" xvfb xdotool x11-xserver-utils dbus dbus-bin dunst desktop-file-utils iproute2 curl
 		return
 	done
