@@ -70,7 +70,7 @@ race: web/assets/dist/app.js
 
 ## e2e: the real binary with real nodes, Alertmanager and Chromium
 e2e: tools build
-	cd internal/e2e && $(GO) test -race -timeout 30m -count=1 ./...
+	cd internal/e2e && $(GO) test -race -timeout 60m -count=1 ./...
 
 ## tools: what the tests need (Chromium, Alertmanager, btcd, anvil, GTK and WebKitGTK, Xvfb and more)
 tools:
