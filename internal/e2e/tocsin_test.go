@@ -86,8 +86,8 @@ func (m *mindful) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a, err := m.RoundTripper.RoundTrip(r)
 	for began := time.Now(); err == nil && r.Method == "GET" && time.Since(began) < patience/2; { // the server itself waits 2 s
-		want, _ := strconv.ParseInt(r.Header.Get(name), 10, 64)
-		if shows, no := strconv.ParseInt(a.Header.Get(name), 10, 64); no != nil || shows >= want || a.Header.Get("Tocsin-Stale") != "" {
+		want, none := strconv.ParseInt(r.Header.Get(name), 10, 64)
+		if shows, no := strconv.ParseInt(a.Header.Get(name), 10, 64); none != nil || no != nil || shows >= want || a.Header.Get("Tocsin-Stale") != "" {
 			break
 		}
 		_ = a.Body.Close()
